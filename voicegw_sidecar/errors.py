@@ -1,0 +1,116 @@
+"""Every error the sidecar raises on purpose: one base, leaves that say whose fault it is.
+
+A leaf knows its code and HTTP status (contract §2), so no table maps one to the other. A message says
+what was found, what is expected and what to do; it never holds a key, a prompt, a transcript or audio.
+"""
+
+from __future__ import annotations
+
+
+class SidecarError(Exception):
+    """Base of all deliberate errors; ``code`` is what ``X-VoiceGW-Error`` carries."""
+
+    code = "internal"
+    status = 500
+    retry_helps = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ConfigError(SidecarError):
+    """The configuration is wrong: the operator's to mend. ``path`` is the dotted path in the file."""
+
+    code = "bad_config"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.path = path
+        self.reason = reason
+
+
+class BadRequest(SidecarError):
+    """A request that cannot be understood: names the field, what was found and what is expected."""
+
+    code = "bad_request"
+    status = 400
+
+
+class Unauthorized(SidecarError):
+    """No key, or one that is not known."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(SidecarError):
+    """A known key that may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class CrossSite(SidecarError):
+    """A browser page of another site tried to use the sidecar."""
+
+    code = "cross_site"
+    status = 403
+
+
+class BadHost(SidecarError):
+    """A Host header that is not this sidecar's: DNS rebinding, or ``serve.allowed_hosts`` is missing it."""
+
+    code = "bad_host"
+    status = 421
+
+
+class NotFound(SidecarError):
+    """Nothing is at this address."""
+
+    code = "not_found"
+    status = 404
+
+
+class UnknownProject(NotFound):
+    """The project named is neither configured nor the default one."""
+
+    code = "unknown_project"
+
+
+class UnknownProvider(NotFound):
+    """The provider named is neither built in nor configured."""
+
+    code = "unknown_provider"
+
+
+class UpstreamUnreachable(SidecarError):
+    """The provider could not be dialled: name, network, refusal or certificate."""
+
+    code = "upstream_unreachable"
+    status = 502
+    retry_helps = True
+
+
+class UpstreamTimeout(SidecarError):
+    """The provider took the request and sent no first byte in time."""
+
+    code = "upstream_timeout"
+    status = 504
+    retry_helps = True
+
+
+class Draining(SidecarError):
+    """The sidecar is shutting down and takes no new work."""
+
+    code = "draining"
+    status = 503
+    retry_helps = True
+
+
+class StoreFailed(SidecarError):
+    """The database cannot be opened, read or migrated."""
+
+    code = "store_failed"
+    status = 503
+    retry_helps = True

@@ -1,0 +1,139 @@
+"""The neutral voice events: what every wire protocol is decoded into, once.
+
+A closed union. An event says what happened in an exchange, never when: the caller knows the time of the
+frame it came from. ``key`` names the exchange within its connection (a context id, a response id, or "").
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from voicegw_sidecar.terms import Modality, Usage
+from voicegw_sidecar.wire.pcm import PcmFormat
+
+
+class Began(Struct, frozen=True, tag=True):
+    """The agent began an exchange. ``input_chars`` is the length of a prompt, kept only to estimate tokens."""
+
+    modality: Modality
+    key: str = ""
+    model: str | None = None
+    input_chars: int | None = None
+
+
+class RequestComplete(Struct, frozen=True, tag=True):
+    """The agent's request is complete: the moment that LLM and batch latencies count from."""
+
+    key: str = ""
+
+
+class TextIn(Struct, frozen=True, tag=True):
+    """Text to speak; the moment of the first one that is not blank starts a TTS latency."""
+
+    text: str
+    key: str = ""
+
+
+class AudioIn(Struct, frozen=True, tag=True):
+    """Audio to recognise. ``pcm`` is None for compressed audio, whose length cannot be told from its bytes."""
+
+    data: bytes
+    pcm: PcmFormat | None
+    key: str = ""
+
+
+class TextOut(Struct, frozen=True, tag=True):
+    """A fragment of an LLM's answer: content, or the name or arguments of a tool call."""
+
+    text: str
+    key: str = ""
+
+
+class AudioOut(Struct, frozen=True, tag=True):
+    """Synthesised audio; ``audio_s`` is None where the encoding does not tell seconds."""
+
+    audio_s: float | None
+    key: str = ""
+
+
+class Interim(Struct, frozen=True, tag=True):
+    """A transcript that may still change; never empty."""
+
+    text: str
+    key: str = ""
+
+
+class Final(Struct, frozen=True, tag=True):
+    """A piece of transcript that no longer changes; never empty.
+
+    ``speech_end_s`` is the audio position, in seconds from the start of the stream, where its speech ended.
+    """
+
+    text: str
+    speech_end_s: float | None = None
+    key: str = ""
+
+
+class UtteranceEnded(Struct, frozen=True, tag=True):
+    """The provider declared the utterance over; closes it if a final piece was heard."""
+
+    key: str = ""
+
+
+class StreamDuration(Struct, frozen=True, tag=True):
+    """The provider's own figure for the audio of the whole stream, in seconds: what it bills."""
+
+    audio_s: float
+    key: str = ""
+
+
+class Used(Struct, frozen=True, tag=True):
+    """The provider's own usage figures for an exchange; a later one replaces an earlier one."""
+
+    usage: Usage
+    key: str = ""
+
+
+class Named(Struct, frozen=True, tag=True):
+    """The model an exchange really runs on, where only the answer tells."""
+
+    model: str
+    key: str = ""
+
+
+class Finished(Struct, frozen=True, tag=True):
+    """The protocol's own end of an exchange: complete, whatever closes afterwards."""
+
+    key: str = ""
+
+
+class Stopped(Struct, frozen=True, tag=True):
+    """The agent told the provider to stop an exchange: a barge-in."""
+
+    key: str = ""
+
+
+class Failed(Struct, frozen=True, tag=True):
+    """The provider reported an error; ``code`` is short and never the provider's text. "*" means all open ones."""
+
+    code: str
+    key: str = ""
+
+
+Event = (
+    Began
+    | RequestComplete
+    | TextIn
+    | AudioIn
+    | TextOut
+    | AudioOut
+    | Interim
+    | Final
+    | UtteranceEnded
+    | StreamDuration
+    | Used
+    | Named
+    | Finished
+    | Stopped
+    | Failed
+)

@@ -1,0 +1,1 @@
+"""Sans-IO framing: bytes to payloads. No provider is named here."""
