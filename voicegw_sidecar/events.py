@@ -13,9 +13,12 @@ from voicegw_sidecar.wire.pcm import PcmFormat
 
 
 class Began(Struct, frozen=True, tag=True):
-    """The agent began an exchange. ``input_chars`` is the length of a prompt, kept only to estimate tokens."""
+    """The agent began an exchange; ``modality`` is None for an endpoint that is not understood.
 
-    modality: Modality
+    ``input_chars`` is the length of a prompt, kept only to estimate tokens.
+    """
+
+    modality: Modality | None
     key: str = ""
     model: str | None = None
     input_chars: int | None = None

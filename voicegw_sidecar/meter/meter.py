@@ -1,0 +1,312 @@
+"""The meter of one connection: events and their times in, exchanges opened and closed out.
+
+Every latency is defined here and nowhere else (docs/measuring.md says the same in words). The meter never
+reads a clock and never raises on an order of events that no protocol should bring: it ignores it.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from voicegw_sidecar import estimate
+from voicegw_sidecar.events import (
+    AudioIn,
+    AudioOut,
+    Began,
+    Event,
+    Failed,
+    Final,
+    Finished,
+    Interim,
+    Named,
+    RequestComplete,
+    Stopped,
+    StreamDuration,
+    TextIn,
+    TextOut,
+    Used,
+    UtteranceEnded,
+)
+from voicegw_sidecar.meter.audio_clock import AudioClock
+from voicegw_sidecar.meter.counting import StrippedLength
+from voicegw_sidecar.terms import NS_PER_MS, Exchange, FirstBasis, Mark, Modality, Status, Usage
+
+_REMAINDER_S = 0.005  # below this, what is left of a stream is rounding
+_FIRST_OUTPUT = {Modality.LLM: Mark.FIRST_TOKEN, Modality.TTS: Mark.FIRST_AUDIO, Modality.STT: Mark.FINAL}
+
+
+class Opened(Struct, frozen=True):
+    """An exchange began; ``exchange`` is what is known of it so far, its status ``open``."""
+
+    exchange: Exchange
+
+
+class Closed(Struct, frozen=True):
+    """An exchange ended; nothing of it changes any more."""
+
+    exchange: Exchange
+
+
+Change = Opened | Closed
+
+
+class _Running:
+    """One exchange while it is open."""
+
+    def __init__(self, ref: int, modality: Modality | None, model: str | None, at_ns: int, input_chars: int | None) -> None:
+        self.ref = ref
+        self.modality = modality
+        self.model = model
+        self.input_chars = input_chars
+        self.marks_ns = {Mark.STARTED: at_ns}
+        self.spoken = StrippedLength()
+        self.output_chars = 0
+        self.audio_out_s: float | None = None
+        self.audio_out_known = True
+        self.reported: Usage | None = None
+        self.has_interim = False
+        self.first_basis: FirstBasis | None = None
+
+    def mark(self, mark: Mark, at_ns: int) -> None:
+        """Stamp a mark unless it is stamped already."""
+        self.marks_ns.setdefault(mark, at_ns)
+
+    @property
+    def has_output(self) -> bool:
+        return any(mark in self.marks_ns for mark in (Mark.FIRST_TOKEN, Mark.FIRST_AUDIO, Mark.FINAL))
+
+
+class Meter:
+    """Feed it `apply` and, once, `close`; take what happened with `changes`."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, _Running] = {}
+        self._opened: list[_Running] = []
+        self._closed: list[Exchange] = []
+        self._next_ref = 0
+        self._clock = AudioClock()
+        self._is_stream = False
+        self._stream_model: str | None = None
+        self._billed_s = 0.0
+        self._duration_s: float | None = None
+
+    def changes(self) -> list[Change]:
+        """Return what opened and closed since the last call; what did both is only closed."""
+        if not self._opened and not self._closed:
+            return []
+        changes: list[Change] = [
+            Opened(self._exchange(running, Status.OPEN, None))
+            for running in self._opened
+            if Mark.ENDED not in running.marks_ns
+        ]
+        changes.extend(Closed(exchange) for exchange in self._closed)
+        self._opened.clear()
+        self._closed.clear()
+        return changes
+
+    def running(self) -> list[Exchange]:
+        """Return every open exchange as it stands: for checkpoints and running costs."""
+        return [self._exchange(running, Status.OPEN, None) for running in self._open.values()]
+
+    def apply(self, event: Event, at_ns: int) -> None:
+        """Take one event and the time of the frame it came from."""
+        if isinstance(event, TextOut):  # the most frequent event by far, kept out of the long match
+            running = self._open.get(event.key)
+            if running is not None:
+                running.output_chars += len(event.text)
+                running.marks_ns.setdefault(Mark.FIRST_TOKEN, at_ns)
+            return
+        match event:
+            case AudioIn():
+                self._heard(event, at_ns)
+            case Began():
+                self._begin(event, at_ns)
+            case StreamDuration():
+                self._duration_s = event.audio_s
+            case Failed() if event.key == "*":
+                for key in list(self._open):
+                    self._fail(key, event.code, at_ns)
+            case _:
+                self._apply_to(event, at_ns)
+
+    def close(self, status: Status, at_ns: int, error: str | None = None) -> None:
+        """End everything still open with ``status``; a stream's silent remainder becomes ``idle``."""
+        if self._is_stream and not self._open and (self._duration_s or 0.0) - self._billed_s > _REMAINDER_S:
+            self._open_stream(at_ns)  # the provider bills more than was relayed since the last utterance
+        for key, running in list(self._open.items()):
+            ending = self._ending(running, status)
+            self._finish(key, ending, at_ns, error if ending not in (Status.IDLE, Status.OK) else None)
+
+    def _ending(self, running: _Running, status: Status) -> Status:
+        """What becomes of an exchange that had no protocol end when its connection ended with ``status``."""
+        is_listening = self._is_stream and running.modality is Modality.STT
+        if is_listening and Mark.FINAL in running.marks_ns:
+            return Status.OK
+        if is_listening and not running.has_interim and status in (Status.OK, Status.CANCELLED):
+            return Status.IDLE
+        if status is Status.UPSTREAM_ERROR and (running.has_output or running.has_interim):
+            return Status.PARTIAL
+        return Status.CANCELLED if status is Status.OK else status
+
+    def _apply_to(self, event: Event, at_ns: int) -> None:
+        running = self._open.get(event.key)
+        if running is None:
+            return
+        match event:
+            case RequestComplete():
+                running.mark(Mark.REQUEST_COMPLETE, at_ns)
+            case TextIn():
+                if running.spoken.add(event.text):
+                    running.mark(Mark.FIRST_TEXT_SENT, at_ns)
+            case AudioOut():
+                running.mark(Mark.FIRST_AUDIO, at_ns)
+                if event.audio_s is None:
+                    running.audio_out_known = False
+                else:
+                    running.audio_out_s = (running.audio_out_s or 0.0) + event.audio_s
+            case Interim():
+                running.has_interim = True
+            case Final():
+                self._finalise(running, event, at_ns)
+            case UtteranceEnded():
+                if Mark.FINAL in running.marks_ns:
+                    self._finish(event.key, Status.OK, at_ns)
+            case Used():
+                running.reported = event.usage
+            case Named():
+                running.model = event.model
+            case Finished():
+                self._finish(event.key, Status.OK, at_ns)
+            case Stopped():
+                self._finish(event.key, Status.CANCELLED, at_ns)
+            case Failed():
+                self._fail(event.key, event.code, at_ns)
+            case _:
+                pass
+
+    def _begin(self, event: Began, at_ns: int) -> None:
+        if event.key in self._open:
+            self._finish(event.key, Status.CANCELLED, at_ns)
+        running = _Running(self._next_ref, event.modality, event.model, at_ns, event.input_chars)
+        self._next_ref += 1
+        self._open[event.key] = running
+        if event.modality is Modality.STT:
+            self._stream_model = event.model
+        self._opened.append(running)
+
+    def _heard(self, event: AudioIn, at_ns: int) -> None:
+        self._is_stream = True
+        if event.key not in self._open:
+            self._open_stream(at_ns)
+        if event.pcm is not None:
+            self._clock.relayed(event.data, event.pcm, at_ns)
+
+    def _open_stream(self, at_ns: int) -> None:
+        self._begin(Began(Modality.STT, model=self._stream_model), at_ns)
+
+    def _finalise(self, running: _Running, event: Final, at_ns: int) -> None:
+        """Stamp the final transcript; of several pieces the last one counts."""
+        running.marks_ns[Mark.FINAL] = at_ns
+        if not self._is_stream:
+            return
+        position_s, basis = event.speech_end_s, FirstBasis.PROVIDER
+        if position_s is None:
+            position_s, basis = self._clock.voiced_until_s, FirstBasis.SOUND_LEVEL
+        ended_ns = None if position_s is None else self._clock.time_of(position_s)
+        if ended_ns is None:
+            running.marks_ns.pop(Mark.SPEECH_ENDED, None)
+            running.first_basis = None
+        else:
+            running.marks_ns[Mark.SPEECH_ENDED] = min(ended_ns, at_ns)
+            running.first_basis = basis
+
+    def _fail(self, key: str, code: str, at_ns: int) -> None:
+        running = self._open[key]
+        self._finish(key, Status.PARTIAL if running.has_output else Status.UPSTREAM_ERROR, at_ns, code)
+
+    def _finish(self, key: str, status: Status, at_ns: int, error: str | None = None) -> None:
+        running = self._open.pop(key)
+        running.marks_ns[Mark.ENDED] = at_ns
+        if self._is_stream and running.modality is Modality.STT:
+            relayed_s = max(self._clock.position_s, self._duration_s or 0.0)
+            if status is Status.IDLE and self._clock.position_s > 0 and relayed_s - self._billed_s < _REMAINDER_S:
+                return  # the stream ended with its last utterance: there is no remainder
+            self._closed.append(self._exchange(running, status, error))
+            self._billed_s = relayed_s
+        else:
+            self._closed.append(self._exchange(running, status, error))
+
+    def _exchange(self, running: _Running, status: Status, error: str | None) -> Exchange:
+        marks_ns = running.marks_ns
+        usage, estimated = self._usage(running, status)
+        ended_ns = marks_ns.get(Mark.ENDED)
+        first_ms = _between_ms(marks_ns, self._start_of(running), _FIRST_OUTPUT.get(running.modality) if running.modality else None)
+        return Exchange(
+            ref=running.ref,
+            modality=running.modality,
+            model=running.model,
+            status=status,
+            marks_ns=dict(marks_ns),
+            usage=usage,
+            first_ms=first_ms,
+            first_ms_basis=running.first_basis if first_ms is not None else None,
+            total_ms=None if ended_ns is None else (ended_ns - marks_ns[Mark.STARTED]) / NS_PER_MS,
+            estimated=estimated,
+            error=error,
+        )
+
+    def _start_of(self, running: _Running) -> Mark:
+        """The mark that an exchange's first output is timed from."""
+        if running.modality is Modality.STT and self._is_stream:
+            return Mark.SPEECH_ENDED
+        if running.modality is Modality.TTS and Mark.REQUEST_COMPLETE not in running.marks_ns:
+            return Mark.FIRST_TEXT_SENT
+        return Mark.REQUEST_COMPLETE
+
+    def _usage(self, running: _Running, status: Status) -> tuple[Usage, bool]:
+        """Reported where the provider said it, counted where it can be, else estimated and flagged so."""
+        broken = status in (Status.CANCELLED, Status.PARTIAL, Status.OPEN)
+        if status is Status.UPSTREAM_ERROR and not running.has_output and not self._is_stream:
+            return running.reported or Usage(), False
+        match running.modality:
+            case None:
+                return Usage(), False
+            case Modality.LLM | Modality.S2S:
+                if running.reported is not None:
+                    return running.reported, False
+                return estimate.llm_usage(running.input_chars, running.output_chars), True
+            case Modality.TTS:
+                counted = Usage(
+                    characters=running.spoken.value,
+                    audio_out_s=running.audio_out_s if running.audio_out_known else None,
+                )
+                if running.reported is not None:
+                    return _merged(counted, running.reported), False
+                return counted, broken
+            case Modality.STT:
+                if not self._is_stream:
+                    return running.reported or Usage(), False
+                return Usage(audio_s=self._stretch_s()), False
+
+    def _stretch_s(self) -> float | None:
+        """Seconds of audio since the previous exchange of the stream; None for compressed audio."""
+        heard_s = self._duration_s if self._duration_s is not None else self._clock.position_s
+        if not heard_s:
+            return None
+        return max(0.0, heard_s - self._billed_s)
+
+
+def _between_ms(marks_ns: dict[Mark, int], start: Mark, end: Mark | None) -> float | None:
+    if end is None or start not in marks_ns or end not in marks_ns:
+        return None
+    return max(0, marks_ns[end] - marks_ns[start]) / NS_PER_MS
+
+
+def _merged(counted: Usage, reported: Usage) -> Usage:
+    return replace(
+        counted,
+        input_tokens=reported.input_tokens,
+        output_tokens=reported.output_tokens,
+        output_audio_tokens=reported.output_audio_tokens,
+    )

@@ -1,0 +1,197 @@
+"""Watches one connection for the relay: frames to a dialect, events to the meter, changes to the recorder.
+
+Everything here is synchronous and in memory but `settle`, which waits for commits and never longer than
+the contract allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from voicegw_sidecar.dialects.base import Dialect
+from voicegw_sidecar.dialects.opaque import OpaqueRequest, OpaqueSocket
+from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.events import Began, Event
+from voicegw_sidecar.meter import Meter, Opened
+from voicegw_sidecar.providers.base import Endpoint
+from voicegw_sidecar.recorder import Identity, Recorder
+from voicegw_sidecar.store.database import HOLD_S
+from voicegw_sidecar.terms import NS_PER_S, Exchange, Mark, Status
+from voicegw_sidecar.wire.body import ERROR_BODY_LIMIT_BYTES, BodyCopy, error_code
+from voicegw_sidecar.wire.frames import End, Frame, RequestHead, ResponseHead, Side
+
+CHECKPOINT_NS = 5 * NS_PER_S
+"""How often an open exchange's row is brought up to date: what a crash can lose of its price."""
+_STATUS_OF_END = {End.COMPLETE: Status.OK, End.BROKEN: Status.UPSTREAM_ERROR, End.CANCELLED: Status.CANCELLED}
+
+
+class Observation:
+    """An observer (see ``relay.plan``) of one metered connection."""
+
+    def __init__(
+        self, identity: Identity, endpoint: Endpoint | None, head: RequestHead, recorder: Recorder, *, is_socket: bool
+    ) -> None:
+        self._identity = identity
+        self._endpoint = endpoint
+        self._head = head
+        self._recorder = recorder
+        self._is_socket = is_socket
+        self._dialect = _dialect(endpoint, head, is_socket=is_socket)
+        self._meter = Meter()
+        self._row_ids: dict[int, str] = {}
+        self._commits: list[tuple[str, asyncio.Future[None]]] = []
+        self._http_status: int | None = None
+        self._error_body: BodyCopy | None = None
+        self._failure: SidecarError | None = None
+        self._last_checkpoint_ns = 0
+        self.first_id = recorder.next_id()
+        """The row id of the connection's first exchange: of the only one, where it is an HTTP request."""
+
+    def answered(self, head: ResponseHead, at_ns: int) -> None:
+        """Take the provider's status; an error's body is searched for its code, not decoded as an answer."""
+        self._http_status = head.status
+        if head.status >= 400:
+            self._error_body = BodyCopy(head.content_encoding, ERROR_BODY_LIMIT_BYTES)
+            if self._is_socket:
+                self._apply((Began(self._endpoint.modality if self._endpoint else None),), at_ns)
+            return
+        self._apply(self._dialect.answered(head), at_ns)
+
+    def frame(self, frame: Frame) -> None:
+        """Decode and meter one frame."""
+        if self._error_body is not None and frame.side is Side.PROVIDER:
+            self._error_body.add(frame.data)
+            return
+        meter, at_ns = self._meter, frame.at_ns
+        for event in self._dialect.decode(frame):
+            meter.apply(event, at_ns)
+        self._record()
+        if self._is_socket and at_ns - self._last_checkpoint_ns > CHECKPOINT_NS:
+            self._checkpoint(at_ns)
+
+    def ended(self, side: Side, end: End, at_ns: int) -> None:
+        """One side is through."""
+        if self._error_body is None:
+            self._apply(self._dialect.ended(side, end), at_ns)
+
+    def failed(self, error: SidecarError, at_ns: int) -> None:
+        """The provider was not reached, or did not answer: the row says so in our own words."""
+        self._failure = error
+        self._http_status = error.status
+        if self._is_socket:
+            self._apply((Began(self._endpoint.modality if self._endpoint else None),), at_ns)
+
+    def closed(self, end: End, at_ns: int) -> None:
+        """Close what is still open."""
+        status, error = _STATUS_OF_END[end], None
+        if self._failure is not None:
+            status, error = Status.UPSTREAM_ERROR, self._failure.code
+        elif self._error_body is not None:
+            status = Status.UPSTREAM_ERROR
+            error = error_code(self._error_body.content()) or f"http_{self._http_status}"
+        elif end is End.BROKEN:
+            error = "connection_broken"
+        self._meter.close(status, at_ns, error)
+        self._record()
+
+    def degrade(self, at_ns: int) -> None:
+        """Metering failed: close the rows that exist, or leave one that says so; usage stays unknown."""
+        for ref in list(self._row_ids) or [0]:
+            row_id = self._row_ids.pop(ref, self.first_id)
+            modality = self._endpoint.modality if self._endpoint else None
+            marks_ns = {Mark.STARTED: at_ns, Mark.ENDED: at_ns}
+            exchange = Exchange(ref, modality, None, Status.DEGRADED, marks_ns, error="metering_failed")
+            self._close(row_id, exchange)
+
+    async def settle(self) -> None:
+        """Wait for the commits of what has closed, `HOLD_S` at most; what is later is marked so."""
+        waiting = [(row_id, commit) for row_id, commit in self._commits if not commit.done()]
+        self._commits.clear()
+        if not waiting:
+            return
+        newest = waiting[-1][1]  # the writer commits in order: the newest row comes last
+        timer = asyncio.get_running_loop().call_later(HOLD_S, _resolve, newest)
+        late_after = timer.when()
+        await newest
+        timer.cancel()
+        if asyncio.get_running_loop().time() >= late_after:
+            for row_id, _ in waiting:
+                self._recorder.late(row_id)
+
+    def _apply(self, events: Iterable[Event], at_ns: int) -> None:
+        for event in events:
+            self._meter.apply(event, at_ns)
+        self._record()
+
+    def _record(self) -> None:
+        for change in self._meter.changes():
+            exchange = change.exchange
+            if isinstance(change, Opened):
+                row_id = self._row_ids[exchange.ref] = self._row_id(exchange.ref)
+                self._recorder.opened(row_id, self._identity, exchange, self._catalogue_model(exchange))
+            else:
+                row_id = self._row_ids.pop(exchange.ref, "") or self._row_id(exchange.ref)
+                self._close(row_id, exchange)
+
+    def _close(self, row_id: str, exchange: Exchange) -> None:
+        if self._is_socket and len(self._commits) > 1:
+            self._commits = [pair for pair in self._commits if not pair[1].done()]
+        commit = self._recorder.closed(
+            row_id, self._identity, exchange, self._catalogue_model(exchange), self._http_status
+        )
+        self._commits.append((row_id, commit))
+
+    def _row_id(self, ref: int) -> str:
+        return self.first_id if ref == 0 else self._recorder.next_id()
+
+    def _catalogue_model(self, exchange: Exchange) -> str | None:
+        if self._endpoint is None or self._endpoint.catalogue_model is None or exchange.model is None:
+            return None
+        return self._endpoint.catalogue_model(exchange.model, self._head)
+
+    def _checkpoint(self, at_ns: int) -> None:
+        is_first = self._last_checkpoint_ns == 0
+        self._last_checkpoint_ns = at_ns
+        if is_first:
+            return
+        for exchange in self._meter.running():
+            if exchange.ref in self._row_ids:
+                row_id = self._row_ids[exchange.ref]
+                self._recorder.opened(row_id, self._identity, exchange, self._catalogue_model(exchange))
+
+
+class Unobserved:
+    """The observer of requests that have no row: GETs and the like."""
+
+    def answered(self, head: ResponseHead, at_ns: int) -> None:
+        """Nothing."""
+
+    def frame(self, frame: Frame) -> None:
+        """Nothing."""
+
+    def ended(self, side: Side, end: End, at_ns: int) -> None:
+        """Nothing."""
+
+    def failed(self, error: SidecarError, at_ns: int) -> None:
+        """Nothing."""
+
+    def closed(self, end: End, at_ns: int) -> None:
+        """Nothing."""
+
+    def degrade(self, at_ns: int) -> None:
+        """Nothing."""
+
+    async def settle(self) -> None:
+        """Nothing."""
+
+
+def _dialect(endpoint: Endpoint | None, head: RequestHead, *, is_socket: bool) -> Dialect:
+    if endpoint is not None:
+        return endpoint.dialect(head)
+    return OpaqueSocket(head) if is_socket else OpaqueRequest(head)
+
+
+def _resolve(commit: asyncio.Future[None]) -> None:
+    if not commit.done():
+        commit.set_result(None)

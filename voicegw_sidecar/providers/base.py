@@ -1,0 +1,92 @@
+"""What a provider is: frozen data. Addresses, how it wants its key, its endpoints and its error shapes."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from voicegw_sidecar.dialects.base import DialectFactory
+from voicegw_sidecar.terms import Modality
+from voicegw_sidecar.wire.frames import RequestHead
+
+
+class AuthStyle(enum.Enum):
+    """Where a provider looks for its key."""
+
+    BEARER = "bearer"
+    """``Authorization: Bearer KEY``"""
+    TOKEN = "token"
+    """``Authorization: Token KEY``"""
+    RAW = "raw"
+    """``Authorization: KEY``"""
+    X_API_KEY = "x-api-key"
+    XI_API_KEY = "xi-api-key"
+    NONE = "none"
+
+
+class ErrorShape(Struct, frozen=True):
+    """How a provider words an HTTP error: ``body(status, code, message)`` is JSON its SDK understands."""
+
+    body: Callable[[int, str, str], dict[str, object]]
+
+    def encode(self, status: int, code: str, message: str) -> bytes:
+        """Return the body to answer with."""
+        return msgspec.json.encode(self.body(status, code, message))
+
+
+class Endpoint(Struct, frozen=True):
+    """One metered address of a provider.
+
+    ``catalogue_model`` gives the price catalogue's name of a wire model id on this endpoint, where they differ.
+    ``asks_usage`` marks the streamed chats to which ``include_usage`` is added.
+    """
+
+    method: str
+    path: str
+    modality: Modality
+    dialect: DialectFactory
+    asks_usage: bool = False
+    is_socket: bool = False
+    catalogue_model: Callable[[str, RequestHead], str] | None = None
+
+    def matches(self, method: str, path: str, is_socket: bool) -> bool:
+        """Say whether a request is for this endpoint; ``{}`` in the path stands for one segment."""
+        if self.is_socket is not is_socket or (not is_socket and method != self.method):
+            return False
+        return path == self.path or ("{}" in self.path and _pattern(self.path).fullmatch(path) is not None)
+
+
+class Provider(Struct, frozen=True):
+    """A vendor or a local server. ``base_url`` is what its documented absolute paths are appended to."""
+
+    id: str
+    base_url: str
+    auth: AuthStyle
+    errors: ErrorShape
+    endpoints: tuple[Endpoint, ...] = ()
+    catalogue_id: str | None = None
+    """The provider's name in the price catalogue; None for local servers and YAML-only ones."""
+    is_local: bool = False
+    root_paths: tuple[str, ...] = ()
+    """Paths that only this provider has: recognised at the root, for clients that drop a base URL's path."""
+    missing_v1: tuple[str, ...] = ()
+    """First path segments that mean ``/v1/…`` where the ``/v1`` of the base URL was forgotten."""
+    bare_root: str = ""
+    """Where a WebSocket or POST to the bare base URL belongs, for clients whose base URL is a full endpoint."""
+    query_credentials: tuple[str, ...] = ()
+    """Query parameters that may carry a key."""
+
+    def endpoint(self, method: str, path: str, is_socket: bool) -> Endpoint | None:
+        """Return the metered endpoint at ``path``, or None: relayed, timed, unpriced."""
+        for endpoint in self.endpoints:
+            if endpoint.matches(method, path, is_socket):
+                return endpoint
+        return None
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile("[^/]+".join(re.escape(piece) for piece in path.split("{}")))

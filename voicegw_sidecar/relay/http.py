@@ -1,0 +1,196 @@
+"""One HTTP exchange: request up, answer down, byte for byte, streamed as it comes.
+
+Forward first, then tell the tap. Only the very last piece of a recorded answer is told before it goes, so
+that its row is stored when the agent has the whole answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from voicegw_sidecar.clock import Clock
+from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.relay.headers import to_answer, to_send
+from voicegw_sidecar.relay.plan import Plan, Refusal
+from voicegw_sidecar.relay.tap import Tap
+from voicegw_sidecar.relay.upstream import Dialler, headers_of
+from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
+from voicegw_sidecar.wire.sse import SseFilter
+
+RESEND_LIMIT_BYTES = 8 * 1024 * 1024
+"""Request bodies up to this are held, so that they can be edited, or sent again if a pooled connection is
+dead; longer ones are streamed on a connection of their own."""
+RELAYED = "relayed"
+"""Key under which an answer holds its provider's header names: the server library may add none."""
+
+
+class HttpExchange:
+    """Relays one request; `run` returns the answer that the server library is to finish."""
+
+    def __init__(self, request: web.Request, plan: Plan, dialler: Dialler, clock: Clock) -> None:
+        self._request = request
+        self._plan = plan
+        self._dialler = dialler
+        self._clock = clock
+        self._tap = Tap(plan.observer)
+        self._end = End.CANCELLED  # until something else is known: the agent may leave at any await
+
+    async def run(self) -> web.StreamResponse:
+        """Relay; whatever happens, the observer is told once how it ended."""
+        try:
+            return await self._relay()
+        finally:
+            self._tap.closed(self._end, self._clock.monotonic_ns())
+
+    async def _relay(self) -> web.StreamResponse:
+        plan = self._plan
+        deadline = asyncio.timeout(None)
+        try:
+            body, headers = await self._request_body(deadline)
+            upstream = await self._dialler.request(
+                self._request.method, plan.url, headers, body, plan.timeouts, deadline
+            )
+        except SidecarError as error:
+            self._end = End.BROKEN
+            self._tap.failed(error, self._clock.monotonic_ns())
+            await self._settle()
+            return refusal_response(plan.refuse(error))
+        try:
+            return await self._answer(upstream)
+        finally:
+            upstream.close()  # a no-op for a complete answer; else the provider is told at once
+
+    async def _request_body(
+        self, deadline: asyncio.Timeout
+    ) -> tuple[bytes | AsyncIterator[bytes] | None, tuple[tuple[str, str], ...]]:
+        request, headers = self._request, to_send(self._plan.headers)
+        if not request.body_exists:
+            self._tap.ended(Side.AGENT, End.COMPLETE, self._clock.monotonic_ns())
+            return None, headers
+        length = request.content_length
+        if length is not None and length <= RESEND_LIMIT_BYTES:
+            pieces = [piece async for piece in self._pieces()]
+            body = b"".join(pieces)
+            if self._plan.edit_body is not None:
+                body = self._plan.edit_body(body) or body
+            return body, headers
+        if length is not None:
+            headers = (*headers, ("Content-Length", str(length)))
+        return self._streamed(deadline), headers
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        """The request body as it arrives, told to the tap."""
+        while piece := await self._request.content.readany():
+            self._tap.frame(Frame(Side.AGENT, Kind.BODY, self._clock.monotonic_ns(), piece))
+            yield piece
+        self._tap.ended(Side.AGENT, End.COMPLETE, self._clock.monotonic_ns())
+
+    async def _streamed(self, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
+        async for piece in self._pieces():
+            yield piece
+        # the wait for the first byte begins when the upload is through
+        deadline.reschedule(asyncio.get_running_loop().time() + self._plan.timeouts.first_byte_s)
+
+    async def _answer(self, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
+        answer = self._answer_head(upstream)
+        await answer.prepare(self._request)
+        try:
+            await self._answer_body(upstream, answer)
+        except (aiohttp.ClientError, TimeoutError, ConnectionResetError) as error:
+            if isinstance(error, aiohttp.ClientConnectionResetError) and not isinstance(error, aiohttp.ClientOSError):
+                raise asyncio.CancelledError from None  # the agent's side of the connection is gone
+            await self._break_off()
+        return answer
+
+    def _answer_head(self, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
+        headers = headers_of(upstream)
+        answer = web.StreamResponse(
+            status=upstream.status,
+            reason=upstream.reason,
+            headers=CIMultiDict((*to_answer(headers), *self._plan.answer_headers)),
+        )
+        answer[RELAYED] = frozenset(name.lower() for name, _ in headers)
+        head = ResponseHead(
+            upstream.status,
+            upstream.headers.get("Content-Type", ""),
+            upstream.headers.get("Content-Encoding", ""),
+        )
+        self._tap.answered(head, self._clock.monotonic_ns())
+        return answer
+
+    async def _answer_body(self, upstream: aiohttp.ClientResponse, answer: web.StreamResponse) -> None:
+        left = _body_length(self._request.method, upstream)
+        is_json = upstream.headers.get("Content-Type", "").startswith("application/json")
+        keep = self._filter(upstream)
+        if keep is not None:
+            answer.content_length = None
+        while piece := await upstream.content.readany():
+            frame = Frame(Side.PROVIDER, Kind.BODY, self._clock.monotonic_ns(), piece)
+            if left is not None and keep is None and len(piece) >= left and self._plan.is_recorded:
+                await self._last_piece(frame, answer, is_json=is_json)
+                left = 0
+                continue
+            left = None if left is None else left - len(piece)
+            await answer.write(piece if keep is None else keep.feed(piece))
+            self._tap.frame(frame)
+        if keep is not None and (rest := keep.rest()):
+            await answer.write(rest)
+        if left != 0 or not self._plan.is_recorded:
+            self._complete()
+            await self._settle()
+        await answer.write_eof()
+
+    async def _last_piece(self, frame: Frame, answer: web.StreamResponse, *, is_json: bool) -> None:
+        """Store first, then let the last piece go: of audio only its last byte waits."""
+        held = frame.data
+        if not is_json and len(held) > 1:
+            await answer.write(held[:-1])
+            held = held[-1:]
+        self._tap.frame(frame)
+        self._complete()
+        await self._settle()
+        await answer.write(held)
+
+    def _complete(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        self._end = End.COMPLETE
+        self._tap.ended(Side.PROVIDER, End.COMPLETE, now_ns)
+        self._tap.closed(End.COMPLETE, now_ns)
+
+    async def _break_off(self) -> None:
+        """The provider's body broke: the agent's must break too, never end as if it were whole."""
+        self._end = End.BROKEN
+        now_ns = self._clock.monotonic_ns()
+        self._tap.ended(Side.PROVIDER, End.BROKEN, now_ns)
+        self._tap.closed(End.BROKEN, now_ns)
+        await self._settle()
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    async def _settle(self) -> None:
+        if self._plan.is_recorded:
+            await self._tap.settle()
+
+    def _filter(self, upstream: aiohttp.ClientResponse) -> SseFilter | None:
+        is_readable = upstream.headers.get("Content-Encoding", "identity").lower() == "identity"
+        is_events = upstream.headers.get("Content-Type", "").startswith("text/event-stream")
+        if self._plan.drops_event is None or not is_readable or not is_events:
+            return None
+        return SseFilter(self._plan.drops_event)
+
+
+def refusal_response(refusal: Refusal) -> web.Response:
+    """An answer of the sidecar's own."""
+    return web.Response(status=refusal.status, headers=CIMultiDict(refusal.headers), body=refusal.body)
+
+
+def _body_length(method: str, upstream: aiohttp.ClientResponse) -> int | None:
+    """Bytes of body that a stated length promises; None where the end shows itself otherwise."""
+    if method == "HEAD" or upstream.status in (204, 304):
+        return None
+    return upstream.content_length

@@ -1,0 +1,107 @@
+"""The relay's interface: what arrives, what is decided about it, and who is told.
+
+Plain values and protocols: nothing here says which HTTP library moves the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.wire.frames import End, Frame, ResponseHead, Side
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Arrival(Struct, frozen=True):
+    """A request as it came: ``target`` is the raw request target, path and query, never decoded."""
+
+    method: str
+    target: str
+    headers: Headers
+    is_socket: bool
+    scheme: str
+    peer: str
+    at_ns: int
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of a header, whatever its case, or None."""
+        wanted = name.lower()
+        for key, value in self.headers:
+            if key.lower() == wanted:
+                return value
+        return None
+
+
+class Timeouts(Struct, frozen=True):
+    """Limits towards a provider, in seconds; None is no limit. The total is never limited."""
+
+    connect_s: float = 10.0
+    first_byte_s: float = 60.0
+    idle_s: float | None = None
+
+
+class Refusal(Struct, frozen=True):
+    """An answer of the sidecar's own: nothing goes upstream."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Observer(Protocol):
+    """Is told what passes, after it was forwarded. Synchronous, bounded, and never in the way."""
+
+    def answered(self, head: ResponseHead, at_ns: int) -> None:
+        """The provider's answer began."""
+        ...
+
+    def frame(self, frame: Frame) -> None:
+        """A frame went on."""
+        ...
+
+    def ended(self, side: Side, end: End, at_ns: int) -> None:
+        """One side's body or socket ended."""
+        ...
+
+    def failed(self, error: SidecarError, at_ns: int) -> None:
+        """The provider could not be reached, or did not answer in time."""
+        ...
+
+    def closed(self, end: End, at_ns: int) -> None:
+        """Everything is over; called exactly once."""
+        ...
+
+    def degrade(self, at_ns: int) -> None:
+        """The observer itself raised: give up metering, keep what is known."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait, briefly, until what was recorded is stored: called before the last piece goes on."""
+        ...
+
+
+class Plan(Struct, frozen=True):
+    """Where a request goes and what may change on the way: the contract's closed list, as values.
+
+    ``headers`` are complete but for Host and framing. ``edit_body`` returns a new request body, or None to
+    leave it; it is given whole bodies only. ``drops_event`` names server-sent events to keep from the agent.
+    ``is_recorded`` says that the last piece waits for `Observer.settle`.
+    """
+
+    url: str
+    headers: Headers
+    observer: Observer
+    refuse: Callable[[SidecarError], Refusal]
+    timeouts: Timeouts = Timeouts()
+    answer_headers: Headers = ()
+    subprotocols: tuple[str, ...] = ()
+    edit_body: Callable[[bytes], bytes | None] | None = None
+    drops_event: Callable[[bytes | None], bool] | None = None
+    is_recorded: bool = False
+
+
+Decide = Callable[[Arrival], Awaitable[Plan | Refusal]]

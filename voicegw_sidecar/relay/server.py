@@ -1,0 +1,89 @@
+"""The agents' side: every request that no page and no API route takes is decided about and relayed."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from voicegw_sidecar.clock import Clock
+from voicegw_sidecar.relay.http import RELAYED, HttpExchange, refusal_response
+from voicegw_sidecar.relay.plan import Arrival, Decide, Refusal
+from voicegw_sidecar.relay.upstream import HEAD_LIMIT_BYTES, READ_BUFFER_BYTES, Dialler, watch_for_dead_peer
+from voicegw_sidecar.relay.websocket import SocketExchange
+
+SERVER_SETTINGS: dict[str, object] = {
+    "access_log": None,  # a log line per request would cost more than the request, and hold query credentials
+    "auto_decompress": False,  # request bodies pass as they are
+    "handler_cancellation": True,  # an agent that hangs up must stop the provider at once; the default goes on
+    "keepalive_timeout": 3630.0,  # over the 120 s of agents' pools, so that they close first
+    "max_line_size": HEAD_LIMIT_BYTES,
+    "max_field_size": HEAD_LIMIT_BYTES,
+    "read_bufsize": READ_BUFFER_BYTES,
+    "tcp_keepalive": True,
+}
+"""What the server must be started with for a relay to be transparent."""
+
+
+class Relay:
+    """Owns the provider connections; `handle` is the catch-all route."""
+
+    def __init__(self, decide: Decide, clock: Clock) -> None:
+        self._decide = decide
+        self._clock = clock
+        self._dialler = Dialler()
+        self.running = 0
+        """Requests and sockets being relayed."""
+
+    async def close(self) -> None:
+        """Close every provider connection."""
+        await self._dialler.close()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Relay one request or socket."""
+        decision = await self._decide(arrival_of(request, self._clock.monotonic_ns()))
+        if isinstance(decision, Refusal):
+            return refusal_response(decision)
+        _watch(request)
+        exchange = SocketExchange if is_socket(request) else HttpExchange
+        self.running += 1
+        try:
+            return await exchange(request, decision, self._dialler, self._clock).run()
+        finally:
+            self.running -= 1
+
+
+def is_socket(request: web.BaseRequest) -> bool:
+    """Say whether the request is a WebSocket upgrade."""
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def arrival_of(request: web.BaseRequest, at_ns: int) -> Arrival:
+    """The request as plain values, in the order and case it came in."""
+    headers = tuple(
+        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in request.raw_headers
+    )
+    transport = request.transport
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    return Arrival(
+        method=request.method,
+        target=request.rel_url.raw_path_qs,
+        headers=headers,
+        is_socket=is_socket(request),
+        scheme=request.scheme,
+        peer=str(peer[0]) if isinstance(peer, tuple) else "",
+        at_ns=at_ns,
+    )
+
+
+async def keep_relayed_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Remove what the server library adds to an answer and the provider did not send."""
+    if RELAYED in response:
+        sent = response[RELAYED]
+        for name in ("Date", "Server", "Content-Type"):
+            if name.lower() not in sent:
+                response.headers.popall(name, None)
+
+
+def _watch(request: web.Request) -> None:
+    """Notice an agent that is gone without a word."""
+    if request.transport is not None and (connection := request.transport.get_extra_info("socket")) is not None:
+        watch_for_dead_peer(connection)

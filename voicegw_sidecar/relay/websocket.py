@@ -1,0 +1,205 @@
+"""One WebSocket: the provider dialled first, then two pumps, frame by frame, closes and pings included.
+
+Each pump waits for the side it writes to, so a reader that stops stalls its own socket and nobody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from typing import Any
+
+import aiohttp
+from aiohttp import WSMsgType, web
+from multidict import CIMultiDict
+
+from voicegw_sidecar import tasks
+from voicegw_sidecar.clock import Clock
+from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.relay.headers import to_answer, to_send
+from voicegw_sidecar.relay.http import RELAYED, refusal_response
+from voicegw_sidecar.relay.plan import Plan, Refusal
+from voicegw_sidecar.relay.tap import Tap
+from voicegw_sidecar.relay.upstream import MESSAGE_LIMIT_BYTES, Dialler, RefusedHandshake, headers_of
+from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
+
+CLOSE_WAIT_S = 10.0
+"""How long one side may take to answer the other's close before its connection is cut."""
+_TOO_BIG = 1009
+_KINDS = {WSMsgType.TEXT: Kind.TEXT, WSMsgType.BINARY: Kind.BINARY}
+
+AgentSocket = web.WebSocketResponse[bool]
+ProviderSocket = aiohttp.ClientWebSocketResponse[bool]
+
+
+class _Closed:
+    """How one side's stream of frames ended; ``payload`` is its close frame's, None where it just broke."""
+
+    def __init__(self, payload: bytes | None) -> None:
+        self.payload = payload
+
+
+class SocketExchange:
+    """Relays one socket; `run` returns the answer that the server library is to finish."""
+
+    def __init__(self, request: web.Request, plan: Plan, dialler: Dialler, clock: Clock) -> None:
+        self._request = request
+        self._plan = plan
+        self._dialler = dialler
+        self._clock = clock
+        self._tap = Tap(plan.observer)
+        self._end = End.CANCELLED
+
+    async def run(self) -> web.StreamResponse:
+        """Relay; whatever happens, the observer is told once how it ended."""
+        try:
+            return await self._relay()
+        finally:
+            self._tap.closed(self._end, self._clock.monotonic_ns())
+
+    async def _relay(self) -> web.StreamResponse:
+        plan = self._plan
+        try:
+            provider, handshake = await self._dialler.websocket(
+                plan.url, to_send(plan.headers), plan.subprotocols, plan.timeouts
+            )
+        except RefusedHandshake as refused:
+            return await self._refused(refused)
+        except SidecarError as error:
+            self._end = End.BROKEN
+            self._tap.failed(error, self._clock.monotonic_ns())
+            await self._settle()
+            return refusal_response(plan.refuse(error))
+        try:
+            self._tap.answered(ResponseHead(101), self._clock.monotonic_ns())
+            agent = AgentSocket(
+                protocols=(provider.protocol,) if provider.protocol else (),
+                autoclose=False,
+                autoping=False,
+                compress=False,
+                max_msg_size=MESSAGE_LIMIT_BYTES,
+                timeout=2.0,
+                decode_text=False,
+            )
+            agent.headers.extend(CIMultiDict((*to_answer(headers_of(handshake)), *plan.answer_headers)))
+            agent[RELAYED] = frozenset(name.lower() for name, _ in headers_of(handshake))
+            await agent.prepare(self._request)
+            await self._pump(agent, provider)
+            if self._request.transport is not None:
+                # both closes are through; left open, the server library would add a close frame of its own
+                self._request.transport.close()
+            return agent
+        finally:
+            handshake.close()  # the provider is told at once, however this ended
+
+    async def _refused(self, refused: RefusedHandshake) -> web.StreamResponse:
+        """The provider's own answer, status, headers and body, in place of the upgrade."""
+        now_ns = self._clock.monotonic_ns()
+        head = {name.lower(): value for name, value in refused.headers}
+        self._tap.answered(ResponseHead(refused.status, head.get("content-type", "")), now_ns)
+        self._tap.frame(Frame(Side.PROVIDER, Kind.BODY, now_ns, refused.body))
+        self._end = End.BROKEN
+        self._tap.closed(End.BROKEN, now_ns)
+        await self._settle()
+        headers = tuple(pair for pair in to_answer(refused.headers) if pair[0].lower() != "content-length")
+        answer = refusal_response(Refusal(refused.status, (*headers, *self._plan.answer_headers), refused.body))
+        answer.set_status(refused.status, refused.reason)
+        answer[RELAYED] = frozenset(head)
+        return answer
+
+    async def _pump(self, agent: AgentSocket, provider: ProviderSocket) -> None:
+        up = tasks.spawn(self._forward(agent, provider, Side.AGENT), name="relay socket up")
+        down = tasks.spawn(self._forward(provider, agent, Side.PROVIDER), name="relay socket down")
+        try:
+            await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+            if up.done():
+                await self._agent_ended(agent, provider, up.result(), down)
+            else:
+                await self._provider_ended(agent, provider, down.result(), up)
+        finally:
+            up.cancel()
+            down.cancel()
+            await asyncio.gather(up, down, return_exceptions=True)
+
+    async def _forward(self, source: Any, sink: Any, side: Side) -> _Closed:
+        """Move frames from one side to the other until the source ends or the sink is gone."""
+        read_clock_ns, tell = self._clock.monotonic_ns, self._tap.frame
+        while True:
+            message = await source.receive()
+            at_ns = read_clock_ns()
+            kind = _KINDS.get(message.type)
+            try:
+                if kind is not None:
+                    await sink.send_frame(message.data, message.type)
+                    tell(Frame(side, kind, at_ns, message.data))
+                elif message.type in (WSMsgType.PING, WSMsgType.PONG):
+                    await sink.send_frame(message.data, message.type)
+                elif message.type is WSMsgType.CLOSE:
+                    return _Closed(_close_payload(message.data, message.extra))
+                elif message.type is WSMsgType.ERROR and getattr(message.data, "code", None) == _TOO_BIG:
+                    return _Closed(_close_payload(_TOO_BIG, "message over 16 MiB"))
+                else:
+                    return _Closed(None)
+            except (ConnectionError, aiohttp.ClientError):
+                # the sink is gone: its own pump says how
+                await asyncio.sleep(CLOSE_WAIT_S)
+                return _Closed(None)
+
+    async def _agent_ended(
+        self, agent: AgentSocket, provider: ProviderSocket, closed: _Closed, down: asyncio.Task[_Closed]
+    ) -> None:
+        if closed.payload is None:  # gone without a close: cut the provider off at once
+            return
+        answer = await self._pass_close(provider, closed.payload, down)
+        self._ended(Side.AGENT, End.COMPLETE)
+        await self._settle()
+        await _say_close(agent, closed.payload if answer is None or answer.payload is None else answer.payload)
+
+    async def _provider_ended(
+        self, agent: AgentSocket, provider: ProviderSocket, closed: _Closed, up: asyncio.Task[_Closed]
+    ) -> None:
+        if closed.payload is None:
+            self._ended(Side.PROVIDER, End.BROKEN)
+            await self._settle()
+            if self._request.transport is not None:
+                self._request.transport.abort()  # no close frame came, so none is made up
+            return
+        await _say_close(provider, closed.payload)
+        self._ended(Side.PROVIDER, End.COMPLETE if _is_orderly(closed.payload) else End.BROKEN)
+        await self._settle()
+        await self._pass_close(agent, closed.payload, up)
+
+    async def _pass_close(self, sink: Any, payload: bytes, other: asyncio.Task[_Closed]) -> _Closed | None:
+        """Send a close frame on and wait for the one that answers it; None if none came in time."""
+        await _say_close(sink, payload)
+        await asyncio.wait((other,), timeout=CLOSE_WAIT_S)
+        return other.result() if other.done() else None
+
+    def _ended(self, side: Side, end: End) -> None:
+        now_ns = self._clock.monotonic_ns()
+        self._end = end
+        self._tap.ended(side, end, now_ns)
+        self._tap.closed(end, now_ns)
+
+    async def _settle(self) -> None:
+        if self._plan.is_recorded:
+            await self._tap.settle()
+
+
+async def _say_close(socket: Any, payload: bytes) -> None:
+    with contextlib.suppress(ConnectionError, aiohttp.ClientError):  # gone already: there is nobody left to tell
+        await socket.send_frame(payload, WSMsgType.CLOSE)
+
+
+def _close_payload(code: int | None, reason: Any) -> bytes:
+    """A close frame's payload as it came; a close without a code stays without one."""
+    if not code:
+        return b""
+    text = reason if isinstance(reason, bytes) else str(reason or "").encode()
+    return struct.pack("!H", code) + text
+
+
+def _is_orderly(payload: bytes) -> bool:
+    """1000, 1001 and a close without a code are ends; anything else is the provider breaking off."""
+    return not payload or struct.unpack_from("!H", payload)[0] in (1000, 1001)

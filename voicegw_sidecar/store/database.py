@@ -1,0 +1,169 @@
+"""The database file: opened, locked to one sidecar, migrated, written by one thread and read by others.
+
+Everything that touches SQLite runs on a thread of this module: a 200 ms report on the event loop would be
+200 ms of silence in a phone call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import tzinfo
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import apsw
+
+from voicegw_sidecar.errors import StoreFailed
+from voicegw_sidecar.ids import IdSource
+from voicegw_sidecar.store.migrate import migrate, schema_version
+from voicegw_sidecar.store.records import READ_EXCHANGE, ExchangeRow, from_columns
+from voicegw_sidecar.store.writer import WriteLate, Writer, WriteRow, WriterState, add_to_days
+from voicegw_sidecar.terms import Status
+
+READERS = 3
+HOLD_S = 0.02
+"""How long the last piece of a finished exchange waits for its row (contract §6)."""
+_FLUSH_AT_CLOSE_S = 5.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Store:
+    """An open database. Make it with `open_store`; `close` it."""
+
+    def __init__(self, path: Path, writer: Writer, lock_fd: int, schema: int) -> None:
+        self.path = path
+        self.schema = schema
+        self._writer = writer
+        self._lock_fd = lock_fd
+        self._local = threading.local()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+
+    def append(self, row: ExchangeRow) -> None:
+        """Queue a row; never waits."""
+        self._writer.append(WriteRow(row))
+
+    def append_awaited(self, row: ExchangeRow) -> asyncio.Future[None]:
+        """Queue a row and return a future that its commit resolves."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._writer.append(WriteRow(row, lambda: _tell(loop, future)))
+        return future
+
+    def mark_late(self, row_id: str) -> None:
+        """Mark a row whose call went on before its commit."""
+        self._writer.append(WriteLate(row_id))
+
+    def state(self) -> WriterState:
+        """Return how the writer stands."""
+        return self._writer.state()
+
+    async def read(self, query: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``query(connection, …)`` on a reader thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, lambda: query(self._reader(), *args, **kwargs))
+
+    async def close(self) -> int:
+        """Write what waits, close everything and return how many rows could not be written."""
+        lost = await asyncio.to_thread(self._writer.stop, _FLUSH_AT_CLOSE_S)
+        await asyncio.to_thread(self._readers.shutdown)
+        os.close(self._lock_fd)
+        return lost
+
+    def _reader(self) -> apsw.Connection:
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = open_for_reading(self.path)
+        return connection
+
+
+def open_store(path: Path, zone: tzinfo, wall_ns: int) -> Store:
+    """Open, lock and migrate the database, close what a crash left open, and start the writer."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock_fd = _lock(path)
+    except OSError as error:
+        raise StoreFailed(
+            f"cannot use {path} as the database: {error.strerror}; name another with cost_tracking.db_path"
+        ) from None
+    try:
+        connection = apsw.Connection(str(path))
+        connection.set_busy_timeout(100)
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", "normal")
+        schema = migrate(connection)
+        node_id = _node_id(connection, wall_ns)
+        _close_interrupted(connection, node_id, zone)
+    except apsw.Error as error:
+        os.close(lock_fd)
+        raise StoreFailed(
+            f"cannot open {path} as a database: {type(error).__name__}: {error}; "
+            "move it away or name another with cost_tracking.db_path"
+        ) from None
+    except StoreFailed:
+        os.close(lock_fd)
+        raise
+    writer = Writer(connection, node_id, zone)
+    writer.start()
+    return Store(path, writer, lock_fd, schema)
+
+
+def open_for_reading(path: Path) -> apsw.Connection:
+    """Open the database read-only: for pages, the API and the command line."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(1000)
+    if schema_version(connection) == 0:
+        raise StoreFailed(f"{path} holds no voicegw-sidecar database")
+    return connection
+
+
+def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
+    def resolve() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(resolve)
+
+
+def _lock(path: Path) -> int:
+    """Take the lock beside the database; it goes with the process, however that ends."""
+    lock_fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        owner = os.read(lock_fd, 32).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock_fd)
+        raise StoreFailed(
+            f"{path} is in use by the sidecar with process id {owner}; stop that one or name another database"
+        ) from None
+    os.ftruncate(lock_fd, 0)
+    os.write(lock_fd, f"{os.getpid()}\n".encode())
+    return lock_fd
+
+
+def _node_id(connection: apsw.Connection, wall_ns: int) -> str:
+    found = connection.execute("SELECT id FROM node").fetchone()
+    if found is not None:
+        return str(found[0])
+    node_id = IdSource().next(wall_ns)
+    connection.execute("INSERT INTO node (id, created_ns) VALUES (?, ?)", (node_id, wall_ns))
+    return node_id
+
+
+def _close_interrupted(connection: apsw.Connection, node_id: str, zone: tzinfo) -> None:
+    """Close what was open when the last run died; its cost so far stands, flagged as an estimate."""
+    with connection:
+        query = f"SELECT {READ_EXCHANGE} FROM exchange WHERE status = 'open' AND node_id = ?"  # noqa: S608 - constant
+        for values in connection.execute(query, (node_id,)).fetchall():
+            row = from_columns(values)
+            connection.execute(
+                "UPDATE exchange SET status = ?, estimated = 1 WHERE id = ?", (Status.INTERRUPTED, row.id)
+            )
+            add_to_days(connection, row, zone)

@@ -1,0 +1,40 @@
+"""Numbered SQL migrations, applied in order inside one transaction each; ``PRAGMA user_version`` counts them.
+
+A database newer than the program is refused before anything is written to it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from voicegw_sidecar.errors import StoreFailed
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrations() -> list[Path]:
+    """Return the migration files, oldest first; file number N brings the schema to version N."""
+    return sorted(_MIGRATIONS.glob("[0-9]*.sql"))
+
+
+def migrate(connection: apsw.Connection) -> int:
+    """Bring the schema to the newest version and return it."""
+    files = migrations()
+    found = schema_version(connection)
+    if found > len(files):
+        raise StoreFailed(
+            f"database schema is version {found}, this program knows {len(files)}: "
+            "it was written by a newer version; start that one, or name another database"
+        )
+    for version, file in enumerate(files[found:], start=found + 1):
+        with connection:
+            connection.execute(file.read_text(encoding="utf-8"))
+            connection.pragma("user_version", version)
+    return len(files)
+
+
+def schema_version(connection: apsw.Connection) -> int:
+    """Return the version of the schema in the file; 0 for a new one."""
+    return int(str(connection.pragma("user_version")))

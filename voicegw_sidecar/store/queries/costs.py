@@ -1,0 +1,70 @@
+"""What was spent: by period, provider, model, modality and project, all from the daily totals."""
+
+from __future__ import annotations
+
+import apsw
+from msgspec import Struct
+
+
+class Entry(Struct, frozen=True):
+    """Spend of one group: whole nano-dollars, counted exchanges, and rows without a price."""
+
+    nanousd: int
+    requests: int
+    unpriced: int
+
+
+class Spending(Struct, frozen=True):
+    """Spend of a period; models are keyed ``provider/model``."""
+
+    total: Entry
+    by_provider: dict[str, Entry]
+    by_model: dict[str, Entry]
+    by_modality: dict[str, Entry]
+    by_project: dict[str, Entry]
+
+
+class DailyCost(Struct, frozen=True):
+    """Spend of one project on one day (ISO date in the configured zone)."""
+
+    project: str
+    day: str
+    cost_usd: float
+
+
+_GROUPS = {
+    "provider": "provider",
+    "model": "provider || '/' || CASE model WHEN '' THEN 'unknown' ELSE model END",
+    "modality": "CASE modality WHEN '' THEN 'unknown' ELSE modality END",
+    "project": "project",
+}
+
+
+def spending(connection: apsw.Connection, first_day: str | None, last_day: str, project: str | None) -> Spending:
+    """Sum the days from ``first_day`` (None: ever) to ``last_day``, of one project or all."""
+    bounds = (first_day or "", last_day, project, project)
+
+    def grouped(group: str) -> dict[str, Entry]:
+        query = (
+            f"SELECT {_GROUPS[group]}, sum(cost_nanousd), sum(request_count), sum(unpriced_count) "  # noqa: S608
+            "FROM daily_total WHERE day >= ? AND day <= ? AND (? IS NULL OR project = ?) GROUP BY 1 ORDER BY 2 DESC, 1"
+        )
+        return {str(row[0]): Entry(int(row[1]), int(row[2]), int(row[3])) for row in connection.execute(query, bounds)}
+
+    by_project = grouped("project")
+    total = Entry(
+        sum(entry.nanousd for entry in by_project.values()),
+        sum(entry.requests for entry in by_project.values()),
+        sum(entry.unpriced for entry in by_project.values()),
+    )
+    return Spending(total, grouped("provider"), grouped("model"), grouped("modality"), by_project)
+
+
+def daily(connection: apsw.Connection, first_day: str, project: str | None) -> list[DailyCost]:
+    """Return each project's spend on each day from ``first_day`` on, through the view users query."""
+    query = (
+        "SELECT project, day, sum(total_cost) FROM project_daily_costs "
+        "WHERE day >= ? AND (? IS NULL OR project = ?) GROUP BY project, day ORDER BY project, day"
+    )
+    rows = connection.execute(query, (first_day, project, project))
+    return [DailyCost(str(row[0]), str(row[1]), round(float(row[2]), 9)) for row in rows]

@@ -1,0 +1,179 @@
+"""The one thread that writes: a queue, and as many rows to a commit as wait for it.
+
+Rows wait in memory while the disk is locked, full or slow: at most ``LIMIT_ROWS``, then the newest are
+dropped and counted. Nothing here ever blocks the event loop; who wants to know of a commit gets a callback.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import tzinfo
+
+import apsw
+from msgspec import Struct
+
+from voicegw_sidecar.ledger.calendar import day_of, split_over_midnight
+from voicegw_sidecar.store.records import ADD_TO_DAY, MARK_LATE, WRITE_EXCHANGE, ExchangeRow, bindings
+from voicegw_sidecar.terms import Modality, Status
+
+logger = logging.getLogger(__name__)
+
+LIMIT_ROWS = 50_000
+BATCH_ROWS = 500
+_RETRY_FIRST_S, _RETRY_LAST_S = 0.05, 1.0
+_TRANSIENT = (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError)
+_UNCOUNTED = frozenset({Status.OPEN, Status.REFUSED, Status.IDLE})
+
+
+class WriteRow(Struct, frozen=True):
+    """Insert an open row, or close one."""
+
+    row: ExchangeRow
+    committed: Callable[[], None] | None = None
+
+
+class WriteLate(Struct, frozen=True):
+    """Mark a row whose commit took longer than its call could wait."""
+
+    id: str
+
+
+Write = WriteRow | WriteLate
+
+
+class WriterState(Struct, frozen=True):
+    """How the writer stands, for ``/ready`` and ``/v1/status``."""
+
+    waiting_rows: int
+    limit_rows: int
+    dropped_rows: int
+    rejected_rows: int
+    trouble: str | None
+
+
+class Writer:
+    """Owns the writing connection; made and run on its own thread by `start`."""
+
+    def __init__(self, connection: apsw.Connection, node_id: str, zone: tzinfo) -> None:
+        self._connection = connection
+        self._node_id = node_id
+        self._zone = zone
+        self._queue: deque[Write] = deque()
+        self._batch: list[Write] = []
+        self._wake = threading.Event()
+        self._stop_at_once = threading.Event()
+        self._stopping = False
+        self._dropped = 0
+        self._rejected = 0
+        self._trouble: str | None = None
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def append(self, write: Write) -> None:
+        """Queue a write; never waits. At the limit the write is dropped and counted."""
+        if len(self._queue) + len(self._batch) >= LIMIT_ROWS:
+            self._dropped += 1
+            return
+        self._queue.append(write)
+        self._wake.set()
+
+    def state(self) -> WriterState:
+        """Return the current figures."""
+        waiting = len(self._queue) + len(self._batch)
+        return WriterState(waiting, LIMIT_ROWS, self._dropped, self._rejected, self._trouble)
+
+    def stop(self, wait_s: float) -> int:
+        """Write what waits, for at most ``wait_s``, end the thread and return how many rows were lost."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(wait_s)
+        self._stop_at_once.set()
+        self._thread.join(1.0)
+        return len(self._queue) + len(self._batch)
+
+    def _run(self) -> None:
+        try:
+            self._write_until_stopped()
+        finally:
+            self._connection.close()
+
+    def _write_until_stopped(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                while self._queue and len(self._batch) < BATCH_ROWS:
+                    self._batch.append(self._queue.popleft())
+                if not self._write_batch():
+                    return
+            if self._stopping:
+                return
+
+    def _write_batch(self) -> bool:
+        """Commit the batch, retrying while the disk is in trouble; False when told to stop at once."""
+        delay_s = _RETRY_FIRST_S
+        while True:
+            try:
+                with self._connection:
+                    for write in self._batch:
+                        self._apply(write)
+                break
+            except _TRANSIENT as error:
+                self._report(type(error).__name__)
+                if self._stop_at_once.wait(delay_s):
+                    return False
+                delay_s = min(delay_s * 2, _RETRY_LAST_S)
+            except apsw.Error:
+                self._write_one_by_one()
+                break
+        if self._trouble is not None:
+            logger.warning("store recovered", extra={"rows": len(self._batch)})
+            self._trouble = None
+        done, self._batch = self._batch, []
+        for write in done:
+            if isinstance(write, WriteRow) and write.committed is not None:
+                write.committed()
+        return True
+
+    def _write_one_by_one(self) -> None:
+        """A batch with a row the schema refuses: keep every other row of it."""
+        for write in self._batch:
+            try:
+                with self._connection:
+                    self._apply(write)
+            except apsw.Error as error:
+                self._rejected += 1
+                logger.error("row rejected", extra={"error": type(error).__name__})
+
+    def _report(self, trouble: str) -> None:
+        if self._trouble != trouble:
+            logger.warning("store is in trouble, rows wait", extra={"error": trouble})
+            self._trouble = trouble
+
+    def _apply(self, write: Write) -> None:
+        if isinstance(write, WriteLate):
+            self._connection.execute(MARK_LATE, (write.id,))
+            return
+        row = write.row
+        self._connection.execute(WRITE_EXCHANGE, bindings(row, self._node_id))
+        if row.status is not Status.OPEN and self._connection.changes():
+            add_to_days(self._connection, row, self._zone)
+
+
+def add_to_days(connection: apsw.Connection, row: ExchangeRow, zone: tzinfo) -> None:
+    """Add a closed row to its day's totals, in the transaction that closes it."""
+    names = (row.modality or "", row.provider, row.model or "")
+    first_day = day_of(row.started_ns, zone)
+    shares = [(first_day, row.cost_nanousd or 0)]
+    if row.modality is Modality.STT and row.ended_ns is not None:
+        shares = split_over_midnight(row.cost_nanousd or 0, row.started_ns, row.ended_ns, zone)
+    for day, nanousd in shares:
+        counted = int(day == first_day and row.status not in _UNCOUNTED)
+        unpriced = int(day == first_day and row.cost_nanousd is None)
+        connection.execute(ADD_TO_DAY, (row.project, day, *names, counted, nanousd, unpriced))
