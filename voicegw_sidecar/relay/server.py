@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from voicegw_sidecar.clock import Clock
@@ -32,6 +34,12 @@ class Relay:
         self._dialler = Dialler()
         self.running = 0
         """Requests and sockets being relayed."""
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def until_idle(self) -> None:
+        """Wait until nothing is being relayed."""
+        await self._idle.wait()
 
     async def close(self) -> None:
         """Close every provider connection."""
@@ -45,10 +53,13 @@ class Relay:
         _watch(request)
         exchange = SocketExchange if is_socket(request) else HttpExchange
         self.running += 1
+        self._idle.clear()
         try:
             return await exchange(request, decision, self._dialler, self._clock).run()
         finally:
             self.running -= 1
+            if not self.running:
+                self._idle.set()
 
 
 def is_socket(request: web.BaseRequest) -> bool:

@@ -33,6 +33,8 @@ class Ear:
 
     def __init__(self, pcm: PcmFormat | None, silence_s: float) -> None:
         self._pcm = pcm
+        self._window_bytes = round(pcm.rate_hz * WINDOW_S) * (pcm.bytes_per_s // pcm.rate_hz) if pcm else 1
+        self._window_s = pcm.seconds(self._window_bytes) if pcm else WINDOW_S
         self._silence_windows = max(1, round(silence_s / WINDOW_S))
         self._rest = b""
         self._windows = 0
@@ -50,7 +52,7 @@ class Ear:
     @property
     def speaking_since_s(self) -> float | None:
         """Position at which the running speech began; None in silence."""
-        return None if self._start is None else round(self._start * WINDOW_S, 2)
+        return None if self._start is None else self._position_s(self._start)
 
     def hear(self, data: bytes, at_ns: int) -> list[SpeechStarted | SpeechEnded]:
         """Take in a frame and return what it decided."""
@@ -58,11 +60,11 @@ class Ear:
         if self._pcm is None:
             return []
         data = self._rest + data
-        window_bytes = round(self._pcm.rate_hz * WINDOW_S) * (self._pcm.bytes_per_s // self._pcm.rate_hz)
-        whole = len(data) // window_bytes * window_bytes
+        whole = len(data) // self._window_bytes * self._window_bytes
         self._rest = data[whole:]
         heard: list[SpeechStarted | SpeechEnded] = []
-        for level in levels(data[:whole], self._pcm):
+        for start in range(0, whole, self._window_bytes):
+            level = max(levels(data[start : start + self._window_bytes], self._pcm), default=0)
             self._window(level > _LOUD, at_ns, heard)
         return heard
 
@@ -70,7 +72,7 @@ class Ear:
         """End the running speech here, if there is any."""
         if self._start is None:
             return None
-        ended = SpeechEnded(round(self._start * WINDOW_S, 2), round(self._last_loud * WINDOW_S, 2), self._last_loud_ns)
+        ended = SpeechEnded(self._position_s(self._start), self._position_s(self._last_loud), self._last_loud_ns)
         self._start = None
         self._loud_run = 0
         return ended
@@ -82,8 +84,11 @@ class Ear:
             self._last_loud, self._last_loud_ns = self._windows, at_ns
         if self._start is None and self._loud_run >= _LOUD_WINDOWS:
             self._start = self._windows - self._loud_run
-            heard.append(SpeechStarted(round(self._start * WINDOW_S, 2)))
+            heard.append(SpeechStarted(self._position_s(self._start)))
         elif self._start is not None and self._windows - self._last_loud >= self._silence_windows:
             ended = self.stop()
             assert ended is not None
             heard.append(ended)
+
+    def _position_s(self, window: int) -> float:
+        return round(window * self._window_s, 3)

@@ -24,7 +24,9 @@ _COMPRESSED_BYTES_PER_S = 8_000
 def sound(pcm: PcmFormat, start_s: float, length_s: float) -> bytes:
     """Return ``length_s`` of the endless buzz from ``start_s``: neighbouring pieces join without a click."""
     frame_bytes = pcm.bytes_per_s // pcm.rate_hz
-    return _repeat(_one_second(pcm), round(start_s * pcm.rate_hz) * frame_bytes, round(length_s * pcm.rate_hz) * frame_bytes)
+    return _repeat(
+        _one_second(pcm), round(start_s * pcm.rate_hz) * frame_bytes, round(length_s * pcm.rate_hz) * frame_bytes
+    )
 
 
 def silence(pcm: PcmFormat, length_s: float) -> bytes:
@@ -43,7 +45,9 @@ def wav_header(rate_hz: int) -> bytes:
     """Return the header of an endless 16-bit mono WAV file: its sizes are all ones, as when streaming."""
     endless = 0xFFFFFFFF
     form = struct.pack("<HHIIHH", 1, 1, rate_hz, rate_hz * 2, 2, 16)
-    return struct.pack("<4sI4s4sI", b"RIFF", endless, b"WAVE", b"fmt ", 16) + form + struct.pack("<4sI", b"data", endless)
+    return (
+        struct.pack("<4sI4s4sI", b"RIFF", endless, b"WAVE", b"fmt ", 16) + form + struct.pack("<4sI", b"data", endless)
+    )
 
 
 def _repeat(pattern: bytes, start: int, size: int) -> bytes:

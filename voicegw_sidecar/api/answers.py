@@ -1,0 +1,63 @@
+"""How the API answers: Structs as JSON, errors in one shape, times and money in their outside form."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.runtime import Runtime
+from voicegw_sidecar.terms import NANO_PER_USD, NS_PER_S
+
+RUNTIME = web.AppKey("runtime", Runtime)
+
+
+class ErrorDetail(Struct, frozen=True):
+    """An error of the sidecar's own, in OpenAI's shape, which most clients can read."""
+
+    message: str
+    type: str
+    code: str
+    param: str | None = None
+
+
+class ErrorAnswer(Struct, frozen=True):
+    """The body of every refusal of the control plane."""
+
+    error: ErrorDetail
+
+
+def answer(body: Struct | list[Struct] | dict[str, object], status: int = 200) -> web.Response:
+    """Encode a body as JSON; never cached, since figures change."""
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(body),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+    )
+
+
+def error_answer(error: SidecarError) -> web.Response:
+    """Word an error."""
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    response = answer(ErrorAnswer(ErrorDetail(error.message, kind, error.code)), error.status)
+    response.headers["X-VoiceGW-Error"] = error.code
+    if not error.retry_helps:
+        response.headers["x-should-retry"] = "false"
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def iso_utc(wall_ns: int) -> str:
+    """Return a moment as ISO 8601 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(wall_ns // NS_PER_S, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{wall_ns % NS_PER_S // 1_000_000:03d}Z"
+
+
+def usd(nanousd: int | None) -> float | None:
+    """Return nano-dollars as dollars: the one place where money becomes a float."""
+    return None if nanousd is None else nanousd / NANO_PER_USD

@@ -1,0 +1,125 @@
+"""Projects and how they stand today: ``GET /v1/projects`` and ``GET /v1/projects/{id}``."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from msgspec import Struct
+
+from voicegw_sidecar.api.answers import RUNTIME, answer, usd
+from voicegw_sidecar.api.parameters import Parameters
+from voicegw_sidecar.config.catalog import Catalog, accent_for
+from voicegw_sidecar.config.schema import Project
+from voicegw_sidecar.ledger.calendar import period_days
+from voicegw_sidecar.runtime import Runtime
+from voicegw_sidecar.store.queries import costs
+
+WARNING_SHARE = 0.8
+"""From this share of its budget on, a project's ``budget_status`` is ``warning``."""
+
+
+class RosterView(Struct, frozen=True):
+    """The candidates of each modality, as written."""
+
+    stt: list[str]
+    llm: list[str]
+    tts: list[str]
+
+
+class RoutingView(Struct, frozen=True):
+    """A project's routing settings."""
+
+    budget_ms: int
+    fallback_to_fastest: bool
+    failover: bool
+    rosters: RosterView
+
+
+class ProjectView(Struct, frozen=True):
+    """A project without any key."""
+
+    id: str
+    name: str
+    description: str
+    daily_budget: float | None
+    budget_action: str
+    tags: list[str]
+    accent: str
+    source: str
+    routing: RoutingView
+    providers: list[str]
+    agent_keys: int
+
+
+class ProjectStats(Struct, frozen=True):
+    """A project's day so far."""
+
+    requests_today: int
+    cost_today_usd: float
+    budget_status: str
+
+
+class Projects(Struct, frozen=True):
+    """All projects and their day so far."""
+
+    projects: list[ProjectView]
+    stats: dict[str, ProjectStats]
+
+
+async def projects(request: web.Request) -> web.Response:
+    """``GET /v1/projects``"""
+    Parameters(request)
+    return answer(await projects_of(request.app[RUNTIME]))
+
+
+async def project(request: web.Request) -> web.Response:
+    """``GET /v1/projects/{id}``"""
+    Parameters(request)
+    return answer(project_view(request.app[RUNTIME].catalog.project(request.match_info["id"])))
+
+
+async def projects_of(runtime: Runtime) -> Projects:
+    """Return every project with today's figures."""
+    first, last = period_days("today", runtime.clock.wall_ns(), runtime.zone)
+    found = await runtime.store.read(costs.spending, first, last, None)
+    return projects_answer(runtime.catalog, found)
+
+
+def projects_answer(catalog: Catalog, today: costs.Spending) -> Projects:
+    """Join projects with what they spent today; the command line prints the same."""
+    nothing = costs.Entry(0, 0, 0)
+    return Projects(
+        [project_view(project) for project in catalog.projects.values()],
+        {
+            project.id: _stats(project, today.by_project.get(project.id, nothing))
+            for project in catalog.projects.values()
+        },
+    )
+
+
+def project_view(project: Project) -> ProjectView:
+    """Put a project in its outside form."""
+    routing = project.routing
+    rosters = RosterView(*([str(entry) for entry in getattr(routing.rosters, name)] for name in ("stt", "llm", "tts")))
+    return ProjectView(
+        id=project.id,
+        name=project.title,
+        description=project.description,
+        daily_budget=usd(project.daily_budget_nanousd),
+        budget_action=project.budget_action,
+        tags=list(project.tags),
+        accent=accent_for(project.tags),
+        source="yaml",
+        routing=RoutingView(routing.budget_ms, routing.fallback_to_fastest, routing.failover, rosters),
+        providers=sorted(project.providers),
+        agent_keys=len(project.agent_keys) + len(project.agent_key_envs),
+    )
+
+
+def _stats(project: Project, today: costs.Entry) -> ProjectStats:
+    budget_nanousd, status = project.daily_budget_nanousd, "ok"
+    if budget_nanousd is not None:
+        if today.nanousd >= budget_nanousd:
+            status = "exceeded"
+        elif today.nanousd >= budget_nanousd * WARNING_SHARE:
+            status = "warning"
+    return ProjectStats(today.requests, today.nanousd / 1e9, status)

@@ -1,0 +1,24 @@
+"""The table of contents of the control plane."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from voicegw_sidecar.api import costs, health, logs, projects, status
+
+
+def open_routes() -> list[web.RouteDef]:
+    """Routes for anyone: orchestrators ask without a key."""
+    return [web.get("/health", health.health), web.get("/ready", health.ready)]
+
+
+def api_routes() -> list[web.RouteDef]:
+    """Routes that need a key where one is configured."""
+    return [
+        web.get("/v1/status", status.status),
+        web.get("/v1/costs", costs.period_costs),
+        web.get("/v1/costs/daily", costs.daily_costs),
+        web.get("/v1/logs", logs.logs),
+        web.get("/v1/projects", projects.projects),
+        web.get("/v1/projects/{id}", projects.project),
+    ]

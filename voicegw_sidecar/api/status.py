@@ -1,0 +1,112 @@
+"""What is configured and how the parts stand: ``GET /v1/status``. Never a key."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from msgspec import Struct
+
+from voicegw_sidecar import __version__
+from voicegw_sidecar.api.answers import RUNTIME, answer
+from voicegw_sidecar.api.health import readiness_of
+from voicegw_sidecar.api.parameters import Parameters
+from voicegw_sidecar.providers import registry
+from voicegw_sidecar.runtime import Runtime
+from voicegw_sidecar.store.queries import exchanges
+
+
+class ProviderStatus(Struct, frozen=True):
+    """``configured``: a key is set somewhere, or the provider is local and needs none."""
+
+    configured: bool
+    local: bool
+    base_url: str
+    metered: bool
+
+
+class PriceStatus(Struct, frozen=True):
+    """Where prices come from."""
+
+    source: str
+    version: str
+    overrides: int
+
+
+class DatabaseStatus(Struct, frozen=True):
+    """How the store stands; ``state`` is the word of ``/ready``."""
+
+    path: str
+    schema_version: int
+    state: str
+    reasons: list[str]
+    waiting_rows: int
+    dropped_rows: int
+    rejected_rows: int
+
+
+class Counts(Struct, frozen=True):
+    """How much there is."""
+
+    projects: int
+    exchanges: int
+    open_exchanges: int
+
+
+class Status(Struct, frozen=True):
+    """The whole answer."""
+
+    version: str
+    config_path: str | None
+    config_error: str | None
+    keys_not_in_force: list[str]
+    timezone: str
+    default_project: str
+    cost_tracking: bool
+    providers: dict[str, ProviderStatus]
+    counts: Counts
+    prices: PriceStatus
+    database: DatabaseStatus
+
+
+async def status(request: web.Request) -> web.Response:
+    """``GET /v1/status``"""
+    Parameters(request)
+    runtime = request.app[RUNTIME]
+    counted = await runtime.store.read(exchanges.counts)
+    config, readiness, state = runtime.catalog.config, readiness_of(runtime), runtime.store.state()
+    return answer(
+        Status(
+            version=__version__,
+            config_path=None if runtime.config_path is None else str(runtime.config_path),
+            config_error=None,
+            keys_not_in_force=list(runtime.not_in_force),
+            timezone=config.timezone,
+            default_project=config.default_project,
+            cost_tracking=config.cost_tracking.enabled,
+            providers=_providers(runtime),
+            counts=Counts(len(runtime.catalog.projects), counted.exchanges, counted.open),
+            prices=PriceStatus("voice-prices", runtime.prices.catalogue_version, len(config.prices)),
+            database=DatabaseStatus(
+                str(runtime.store.path), runtime.store.schema, readiness.status, readiness.reasons,
+                state.waiting_rows, state.dropped_rows, state.rejected_rows,
+            ),
+        )
+    )  # fmt: skip
+
+
+def _providers(runtime: Runtime) -> dict[str, ProviderStatus]:
+    catalog = runtime.catalog
+    found = {}
+    for provider_id, provider in registry(catalog.config.providers).items():
+        settings = catalog.provider_settings(catalog.default_project, provider_id)
+        has_key = any(
+            catalog.provider_settings(project, provider_id).api_key
+            for project in catalog.projects
+            if provider_id in catalog.provider_ids(project)
+        )
+        found[provider_id] = ProviderStatus(
+            configured=has_key or provider.is_local or provider.catalogue_id is None,
+            local=provider.is_local,
+            base_url=settings.base_url,
+            metered=bool(provider.endpoints),
+        )
+    return found

@@ -1,0 +1,111 @@
+"""The composition root: builds the runtime and mounts the routes. Only wiring; `serve` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from voicegw_sidecar.access import Access, Area, Caller
+from voicegw_sidecar.api.answers import RUNTIME, error_answer
+from voicegw_sidecar.api.routes import api_routes, open_routes
+from voicegw_sidecar.clock import Clock, SystemClock
+from voicegw_sidecar.config import Loaded
+from voicegw_sidecar.errors import NotFound, SidecarError
+from voicegw_sidecar.intercept import Intercept
+from voicegw_sidecar.recorder import Recorder
+from voicegw_sidecar.relay import Relay
+from voicegw_sidecar.relay.server import arrival_of, keep_relayed_headers
+from voicegw_sidecar.runtime import Runtime
+from voicegw_sidecar.settings import catalog_of, price_book
+from voicegw_sidecar.store.database import open_store
+from voicegw_sidecar.web import render
+from voicegw_sidecar.web.routes import page_routes, static_routes
+
+RELAY = web.AppKey("relay", Relay)
+
+
+def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
+    """Open the database and put together what a sidecar is made of; raises `StoreFailed`."""
+    clock, config = clock or SystemClock(), loaded.config
+    zone = ZoneInfo(config.timezone)
+    return Runtime(
+        catalog=catalog_of(config),
+        config_path=loaded.path,
+        not_in_force=loaded.not_in_force,
+        access=Access(
+            config.auth.api_keys, config.auth.viewer_keys, config.serve.allowed_hosts, config.serve.public_url
+        ),
+        clock=clock,
+        zone=zone,
+        prices=price_book(config),
+        store=open_store(config.cost_tracking.db_path, zone, clock.wall_ns()),
+        started_ns=clock.monotonic_ns(),
+    )
+
+
+def build_app(runtime: Runtime) -> web.Application:
+    """Mount every route; what no page and no API route takes is the agents'."""
+    app = web.Application()
+    app[RUNTIME] = runtime
+    areas: dict[web.AbstractRoute, Area] = {}
+
+    def mount(routes: list[web.RouteDef], area: Area) -> None:
+        for definition in routes:
+            for route in definition.register(app.router):
+                areas[route] = area
+
+    mount([*open_routes(), *static_routes()], Area.OPEN)
+    mount(api_routes(), Area.API)
+    mount(page_routes(), Area.PAGE)
+    mount([web.route("*", "/{tail:.*}", _relay)], Area.DATA)
+    app.middlewares.append(_guard(runtime, areas))
+    app.on_response_prepare.append(keep_relayed_headers)
+    app.on_response_prepare.append(_name_no_library)
+    app.cleanup_ctx.append(_relaying)
+    render.set_up(app)
+    return app
+
+
+def _guard(runtime: Runtime, areas: dict[web.AbstractRoute, Area]) -> web.Middleware:
+    """Check every request before its handler sees it, and word every deliberate error."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        area = areas.get(request.match_info.route, Area.API)
+        try:
+            arrival = arrival_of(request, 0)
+            runtime.access.check(Caller(arrival.method, arrival.scheme, arrival.headers, arrival.peer), area)
+            return await handler(request)
+        except SidecarError as error:
+            return error_answer(error)
+        except web.HTTPException as error:
+            if error.status != 404:
+                raise
+            return error_answer(NotFound("nothing is at this address"))
+
+    return guard
+
+
+async def _relay(request: web.Request) -> web.StreamResponse:
+    return await request.app[RELAY].handle(request)
+
+
+async def _relaying(app: web.Application) -> AsyncIterator[None]:
+    """The relay lives in the running loop: opened at start, closed at the end."""
+    runtime = app[RUNTIME]
+    recorder = None
+    if runtime.catalog.config.cost_tracking.enabled:
+        recorder = Recorder(runtime.store, runtime.prices, runtime.clock)
+    intercept = Intercept(runtime.catalog, recorder, lambda: runtime.is_draining)
+    app[RELAY] = relay = Relay(intercept.decide, runtime.clock)
+    yield
+    await relay.close()
+
+
+async def _name_no_library(request: web.Request, response: web.StreamResponse) -> None:
+    """Our own answers do not say which library and version made them."""
+    if response.headers.get("Server", "").startswith("Python/"):
+        del response.headers["Server"]

@@ -1,0 +1,84 @@
+"""The table of commands, and what every one of them shares: ``--config``, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from msgspec import Struct
+
+from voicegw_sidecar import __version__
+from voicegw_sidecar.cli import check, costs, logs, projects, server
+from voicegw_sidecar.errors import BadRequest, ConfigError, NotFound, SidecarError
+
+DONE, NO, WRONG = 0, 1, 2
+
+
+class Command(Struct, frozen=True):
+    """One subcommand: its words, its options, and what it does."""
+
+    name: str
+    help: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+COMMANDS = (
+    Command("serve", "run the sidecar", server.add_serve_options, server.serve),
+    Command("demo", "run the sidecar with simulated providers and agents", server.add_demo_options, server.demo),
+    Command("check", "validate the configuration", check.add_options, check.check),
+    Command("projects", "list projects and what they spent today", projects.add_options, projects.projects),
+    Command("costs", "show what was spent", costs.add_options, costs.costs),
+    Command("logs", "list exchanges, newest first", logs.add_options, logs.logs),
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; the usage is one ``--help`` away."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(f"{message} (see {self.prog} --help)")
+
+
+class _UsageError(Exception):
+    """Wrong words on the command line."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Run a command; every error is one line on stderr."""
+    try:
+        options = _parser().parse_args(words)
+        command: Command = options.command
+        return command.run(options)
+    except _UsageError as error:
+        return _complain(str(error), WRONG)
+    except (ConfigError, NotFound, BadRequest) as error:
+        return _complain(error.message, WRONG)
+    except SidecarError as error:
+        return _complain(error.message, NO)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output left: fine
+        return DONE
+    except KeyboardInterrupt:
+        return 130
+
+
+def _complain(message: str, code: int) -> int:
+    sys.stderr.write(f"voicegw-sidecar: {' '.join(message.split())}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = _Parser(add_help=False)
+    shared.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="configuration file")
+    parser = _Parser(prog="voicegw-sidecar", parents=[shared], description="A sidecar for voice agents.")
+    parser.add_argument("--version", action="version", version=f"voicegw-sidecar {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(command.name, help=command.help, parents=[shared], description=command.help)
+        command.add_options(subparser)
+        subparser.set_defaults(command=command)
+    return parser

@@ -1,0 +1,90 @@
+"""``serve`` and ``demo``: the commands that run until they are stopped."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from voicegw_sidecar.cli.database import settings_of
+from voicegw_sidecar.cli.output import say
+from voicegw_sidecar.errors import ConfigError
+
+if TYPE_CHECKING:
+    from voicegw_sidecar.config import Loaded
+    from voicegw_sidecar.serve import Running
+
+
+def add_serve_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``serve``."""
+    parser.add_argument("--host", help="address to listen on; a loopback one")
+    parser.add_argument("--port", type=port, help="port to listen on; 0 takes a free one")
+
+
+def add_demo_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``demo``."""
+    parser.add_argument("--port", type=port, default=8080, help="port of the sidecar; 0 takes a free one")
+    parser.add_argument("--agents", type=_agents, default=4, metavar="N", help="scripted agents; 0 for none")
+
+
+def port(text: str) -> int:
+    """Read a port number."""
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a port number, 0 to 65535")
+    return int(text)
+
+
+def _agents(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) <= 50):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of agents, 0 to 50")
+    return int(text)
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Run the sidecar until a signal."""
+    from voicegw_sidecar.log import set_up
+    from voicegw_sidecar.serve import run
+
+    loaded = with_bind(settings_of(options), options.host, options.port)
+    set_up(loaded.config.logging.level, loaded.config.logging.format)
+    if loaded.not_in_force:
+        logging.getLogger("voicegw_sidecar").warning(
+            "configured but not in force in this version", extra={"keys": ", ".join(loaded.not_in_force)}
+        )
+    run(loaded, _announce)
+    return 0
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Run the sidecar with simulated providers and agents until a signal."""
+    from voicegw_sidecar.demo import run_demo
+    from voicegw_sidecar.log import set_up
+
+    set_up("warning", "text")
+    return run_demo(options.port, options.agents, sys.stdout)
+
+
+def with_bind(loaded: Loaded, host: str | None, port: int | None) -> Loaded:
+    """Return the configuration with another bind; what is not loopback is refused in this version."""
+    from voicegw_sidecar.access import is_loopback_name
+
+    serve = loaded.config.serve
+    serve = replace(serve, host=serve.host if host is None else host, port=serve.port if port is None else port)
+    if not is_loopback_name(serve.host):
+        raise ConfigError(
+            "serve.host",
+            f"found {serve.host}, expected a loopback address such as 127.0.0.1: agents cannot prove who they are "
+            "yet, so this version listens to this machine only, with or without an API key",
+        )
+    return replace(loaded, config=replace(loaded.config, serve=serve))
+
+
+def _announce(sidecar: Running) -> None:
+    for address in sidecar.addresses:
+        say(f"voicegw-sidecar listens on {address}")
+    base = sidecar.addresses[0]
+    say(f"Open {base}/ to see what it sees; point an agent's OpenAI base URL at {base}/openai/v1")
+    sys.stdout.flush()

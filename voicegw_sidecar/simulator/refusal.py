@@ -1,0 +1,152 @@
+"""Each provider's own way of saying no: error bodies and headers.
+
+Shapes from the providers' API references; the wording is our own.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from voicegw_sidecar.simulator.answer import answer
+from voicegw_sidecar.simulator.script import Failure, FailureKind
+from voicegw_sidecar.simulator.visit import Visit
+
+_CARTESIA_STRUCTURED_SINCE = "2026-03-01"
+
+
+class _Words(Struct, frozen=True):
+    """One status: what is said, OpenAI's type and code, Deepgram's code, Cartesia's code and title."""
+
+    message: str
+    openai_type: str
+    openai_code: str | None
+    deepgram_code: str
+    cartesia_code: str
+    title: str
+
+
+_BY_STATUS = {
+    400: _Words(
+        "The request is not valid.", "invalid_request_error", None, "Bad Request", "invalid_request", "Bad request"
+    ),
+    401: _Words(
+        "The API key is not valid.",
+        "invalid_request_error",
+        "invalid_api_key",
+        "INVALID_AUTH",
+        "unauthorized",
+        "Unauthorized",
+    ),
+    402: _Words(
+        "The account has no credit left.",
+        "insufficient_quota",
+        "insufficient_quota",
+        "ASR_PAYMENT_REQUIRED",
+        "quota_exceeded",
+        "Payment required",
+    ),
+    404: _Words("Nothing is at this address.", "invalid_request_error", None, "NOT_FOUND", "not_found", "Not found"),
+    429: _Words(
+        "Too many requests.",
+        "requests",
+        "rate_limit_exceeded",
+        "TOO_MANY_REQUESTS",
+        "concurrency_limited",
+        "Too many requests",
+    ),
+}
+_SERVER_ERROR = _Words(
+    "The server had an error.", "server_error", None, "INTERNAL_SERVER_ERROR", "internal_server_error", "Internal error"
+)
+
+
+async def refuse(visit: Visit, failure: Failure) -> web.StreamResponse:
+    """Answer with the failure's status, headers and body."""
+    if failure.body is not None:
+        body, content_type = failure.body.encode(), "application/json" if failure.body[:1] in "{[" else "text/plain"
+    else:
+        body, content_type = error_body(visit, failure.status)
+    headers = provider_headers(visit)
+    if failure.retry_after_s is not None:
+        headers["Retry-After"] = str(failure.retry_after_s)
+    if visit.entry.provider == "deepgram":
+        headers["dg-error"] = _words(failure.status).message
+    visit.failure = None
+    return await answer(visit, body, content_type=content_type, status=failure.status, headers=headers)
+
+
+async def refuse_request(visit: Visit, status: int, message: str | None = None) -> web.StreamResponse:
+    """Refuse a request that the provider itself would refuse."""
+    body, _ = error_body(visit, status, message)
+    return await refuse(visit, Failure(FailureKind.STATUS, status=status, body=body.decode()))
+
+
+def provider_headers(visit: Visit) -> dict[str, str]:
+    """Return the identifying headers that the provider puts on every answer."""
+    match visit.entry.provider:
+        case "openai":
+            return {
+                "x-request-id": f"req_{visit.request_id.replace('-', '')}",
+                "openai-processing-ms": "42",
+                "openai-version": "2020-10-01",
+            }
+        case "deepgram":
+            return {"dg-request-id": visit.request_id}
+        case _:
+            return {"X-Request-Id": visit.request_id}
+
+
+def error_body(visit: Visit, status: int, message: str | None = None) -> tuple[bytes, str]:
+    """Return the provider's error body for a status, and its content type."""
+    words = _words(status)
+    message = message or words.message
+    if visit.entry.provider == "openai":
+        error = {"message": message, "type": words.openai_type, "param": None, "code": words.openai_code}
+        return msgspec.json.encode({"error": error}), "application/json"
+    if visit.entry.provider == "deepgram":
+        return _deepgram(visit, words, message, status), "application/json"
+    if _structured(visit):
+        return msgspec.json.encode(cartesia_error(visit, status, message)), "application/json"
+    return f"{words.title}: {message}".encode(), "text/plain"
+
+
+def cartesia_error(visit: Visit, status: int, message: str | None = None) -> dict[str, object]:
+    """Return Cartesia's error object; in a frame it goes with ``type`` and ``status_code``."""
+    words = _words(status)
+    message = message or words.message
+    return {
+        "error_code": words.cartesia_code,
+        "title": words.title,
+        "message": message,
+        "request_id": visit.request_id,
+    }
+
+
+def cartesia_error_frame(visit: Visit, status: int, message: str, context_id: str | None) -> dict[str, object]:
+    """Return Cartesia's error frame in the form of the version that the client asked for."""
+    frame: dict[str, object] = {"type": "error", "done": True, "status_code": status}
+    if context_id is not None:
+        frame["context_id"] = context_id
+    if _structured(visit):
+        return frame | cartesia_error(visit, status, message)
+    return frame | {"error": f"{_words(status).title}: {message}"}
+
+
+def _words(status: int) -> _Words:
+    return _BY_STATUS.get(status, _SERVER_ERROR)
+
+
+def _structured(visit: Visit) -> bool:
+    request = visit.request
+    version = request.headers.get("Cartesia-Version") or request.query.get("cartesia_version", "")
+    return version >= _CARTESIA_STRUCTURED_SINCE
+
+
+def _deepgram(visit: Visit, words: _Words, message: str, status: int) -> bytes:
+    if status >= 500:
+        return msgspec.json.encode(
+            {"category": words.deepgram_code, "message": message, "details": message, "request_id": visit.request_id}
+        )
+    return msgspec.json.encode({"err_code": words.deepgram_code, "err_msg": message, "request_id": visit.request_id})

@@ -1,0 +1,1 @@
+"""The pages: server-rendered, useful without JavaScript, under a strict content security policy."""
