@@ -25,7 +25,7 @@ from voicegw_sidecar.wire.sse import SseFilter
 RESEND_LIMIT_BYTES = 8 * 1024 * 1024
 """Request bodies up to this are held, so that they can be edited, or sent again if a pooled connection is
 dead; longer ones are streamed on a connection of their own."""
-RELAYED = "relayed"
+RELAYED = web.ResponseKey("relayed", frozenset[str])
 """Key under which an answer holds its provider's header names: the server library may add none."""
 
 
@@ -98,9 +98,12 @@ class HttpExchange:
 
     async def _answer(self, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
         answer = self._answer_head(upstream)
+        keep = self._filter(upstream)
+        if keep is not None:
+            answer.content_length = None  # what is left out would make a stated length a lie
         await answer.prepare(self._request)
         try:
-            await self._answer_body(upstream, answer)
+            await self._answer_body(upstream, answer, keep)
         except (aiohttp.ClientError, TimeoutError, ConnectionResetError) as error:
             if isinstance(error, aiohttp.ClientConnectionResetError) and not isinstance(error, aiohttp.ClientOSError):
                 raise asyncio.CancelledError from None  # the agent's side of the connection is gone
@@ -123,12 +126,11 @@ class HttpExchange:
         self._tap.answered(head, self._clock.monotonic_ns())
         return answer
 
-    async def _answer_body(self, upstream: aiohttp.ClientResponse, answer: web.StreamResponse) -> None:
+    async def _answer_body(
+        self, upstream: aiohttp.ClientResponse, answer: web.StreamResponse, keep: SseFilter | None
+    ) -> None:
         left = _body_length(self._request.method, upstream)
         is_json = upstream.headers.get("Content-Type", "").startswith("application/json")
-        keep = self._filter(upstream)
-        if keep is not None:
-            answer.content_length = None
         while piece := await upstream.content.readany():
             frame = Frame(Side.PROVIDER, Kind.BODY, self._clock.monotonic_ns(), piece)
             if left is not None and keep is None and len(piece) >= left and self._plan.is_recorded:

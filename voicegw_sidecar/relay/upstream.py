@@ -7,6 +7,7 @@ reason. Nothing outside ``relay/`` may know which library this is.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import socket
 import ssl
@@ -32,6 +33,7 @@ READ_BUFFER_BYTES = 64 * 1024
 KEEPALIVE_S = 110.0
 """Idle pooled connections: below the 120 s that agents keep theirs, so that ours goes first."""
 _REFUSAL_LIMIT_BYTES = 1024 * 1024
+_ONE_PIECE_BYTES = 256 * 1024
 _USER_TIMEOUT_MS = 20_000  # unacknowledged data this old means the peer is gone
 
 Body = bytes | AsyncIterable[bytes] | None
@@ -97,13 +99,17 @@ class Dialler:
                 method,
                 URL(url, encoded=True),
                 headers=CIMultiDict(headers),
-                data=body,
+                # a long body in one piece would hold up the loop: in a file the library sends it piece by piece
+                data=io.BytesIO(body) if isinstance(body, bytes) and len(body) > _ONE_PIECE_BYTES else body,
                 allow_redirects=False,  # a redirect is the agent's to follow; its key stays with this host
                 timeout=_timeout(timeouts),
             )
 
         try:
             async with deadline:
+                if can_resend:  # a streamed body sets the deadline itself, once it is through
+                    now_s = asyncio.get_running_loop().time()
+                    deadline.reschedule(now_s + timeouts.connect_s + timeouts.first_byte_s)
                 try:
                     return await send(session)
                 except _Unanswered as error:

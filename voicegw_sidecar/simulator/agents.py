@@ -102,7 +102,7 @@ async def run_agents(
                 conduct=conduct or Conduct(),
                 on_progress=on_progress or _ignore,
             )
-            crew.start(agent.run(), name=f"scripted agent {index + 1}")
+            _ = crew.start(agent.run(), name=f"scripted agent {index + 1}")
         if isinstance(stop, asyncio.Event):
             await stop.wait()
         else:

@@ -102,6 +102,8 @@ class Conversation:
         """Let the caller speak for so long and return what the agent understood."""
         if self._stt is None or self._stt.closed:
             await self._connect_stt()
+        while not self._finals.empty():
+            self._finals.get_nowait()  # what was still understood of an earlier turn
         self._speak_left = round(speech_s / FRAME_S)
         async with asyncio.timeout(speech_s + _PATIENCE_S):
             text = await self._finals.get()
@@ -116,7 +118,7 @@ class Conversation:
         interrupted = barge_in is not None
         async with Crew() as crew:
             finished = asyncio.Event()
-            crew.start(self._voice.listen(finished), name="agent voice")
+            _ = crew.start(self._voice.listen(finished), name="agent voice")
             said = []
             sentences = self._think()
             try:
@@ -151,8 +153,8 @@ class Conversation:
             timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
         )
         self._finals = asyncio.Queue(100)
-        self._crew.start(self._microphone(self._stt), name="agent microphone")
-        self._crew.start(self._transcripts(self._stt, self._finals), name="agent transcripts")
+        _ = self._crew.start(self._microphone(self._stt), name="agent microphone")
+        _ = self._crew.start(self._transcripts(self._stt, self._finals), name="agent transcripts")
 
     async def _microphone(self, stt: aiohttp.ClientWebSocketResponse) -> None:
         """Send 50 ms frames in real time: the caller's voice, or silence."""

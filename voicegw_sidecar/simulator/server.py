@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024
 _SHUTDOWN_S = 0.2
 _GOODBYE_S = 0.3
+_NO_CLOSE = 1006  # stands for a close frame that never came
 _BREAKS_ITSELF = (FailureKind.RESET, FailureKind.TRUNCATE, FailureKind.CLOSE)
 
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
@@ -203,14 +204,19 @@ class Simulator:
             response = await handler(visit)
         finally:
             visit.mark("ended_ns")
-        if visit.entry.close_code == 1006:
+        if visit.entry.close_code == _NO_CLOSE:
             self._left(visit)
         return response
 
     def _left(self, visit: Visit) -> None:
-        """The client is gone; it left early unless the simulator ended, or broke the connection itself."""
+        """The connection is gone: the client left early unless it closed, or the simulator ended or broke it."""
+        entry = visit.entry
         broken = visit.failure is not None and visit.failure.kind in _BREAKS_ITSELF
-        if not self._closing and not broken:
+        if entry.endpoint in SOCKETS:
+            complete = entry.close_code not in (None, _NO_CLOSE)
+        else:
+            complete = entry.ended_ns is not None
+        if not (self._closing or broken or complete):
             visit.mark("hung_up_ns")
 
     def _failure(self, visit: Visit) -> Failure | None:

@@ -46,7 +46,8 @@ class Socket:
         message = await self.response.receive()
         entry = self._visit.entry
         if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-            entry.close_code = self.response.close_code
+            if message.type is WSMsgType.CLOSE:
+                entry.close_code = message.data
             return None
         frame: str | bytes = message.data
         self._received.add(frame)
