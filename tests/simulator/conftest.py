@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -32,3 +33,10 @@ def quick(**changes: object) -> Script:
 async def simulator() -> AsyncIterator[Simulator]:
     async with Simulator(quick()) as running:
         yield running
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until the other end has come so far; fail after two seconds."""
+    async with asyncio.timeout(2.0):
+        while not condition():
+            await asyncio.sleep(0.002)

@@ -26,7 +26,7 @@ from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
 
 CLOSE_WAIT_S = 10.0
 """How long one side may take to answer the other's close before its connection is cut."""
-_TOO_BIG = 1009
+_TOO_BIG, _TOO_BIG_REASON = 1009, "message over 16 MiB"
 _KINDS = {WSMsgType.TEXT: Kind.TEXT, WSMsgType.BINARY: Kind.BINARY}
 
 AgentSocket = web.WebSocketResponse[bool]
@@ -117,6 +117,10 @@ class SocketExchange:
                 await self._agent_ended(agent, provider, up.result(), down)
             else:
                 await self._provider_ended(agent, provider, down.result(), up)
+        except asyncio.CancelledError:
+            if agent.close_code == _TOO_BIG:  # the library closed the agent's side and its connection by itself
+                await _say_close(provider, _close_payload(_TOO_BIG, _TOO_BIG_REASON))
+            raise
         finally:
             up.cancel()
             down.cancel()
@@ -138,7 +142,7 @@ class SocketExchange:
                 elif message.type is WSMsgType.CLOSE:
                     return _Closed(_close_payload(message.data, message.extra))
                 elif message.type is WSMsgType.ERROR and getattr(message.data, "code", None) == _TOO_BIG:
-                    return _Closed(_close_payload(_TOO_BIG, "message over 16 MiB"))
+                    return _Closed(_close_payload(_TOO_BIG, _TOO_BIG_REASON))
                 else:
                     return _Closed(None)
             except (ConnectionError, aiohttp.ClientError):
