@@ -137,7 +137,7 @@ class Dialler:
                     autoclose=False,  # close codes are the agent's and the provider's to choose
                     autoping=False,  # pings are end to end: each side watches the other, not us
                     compress=0,  # no permessage-deflate: frames pass as they are
-                    max_msg_size=MESSAGE_LIMIT_BYTES,
+                    max_msg_size=MESSAGE_LIMIT_BYTES + 1,  # the library refuses what reaches its limit
                     decode_text=False,  # text goes on as the bytes it came in
                     timeout=aiohttp.ClientWSTimeout(ws_receive=None, ws_close=2.0),
                 )

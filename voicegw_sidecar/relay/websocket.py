@@ -78,7 +78,7 @@ class SocketExchange:
                 autoclose=False,
                 autoping=False,
                 compress=False,
-                max_msg_size=MESSAGE_LIMIT_BYTES,
+                max_msg_size=MESSAGE_LIMIT_BYTES + 1,
                 timeout=2.0,
                 decode_text=False,
             )
@@ -118,8 +118,9 @@ class SocketExchange:
             else:
                 await self._provider_ended(agent, provider, down.result(), up)
         except asyncio.CancelledError:
-            if agent.close_code == _TOO_BIG:  # the library closed the agent's side and its connection by itself
-                await _say_close(provider, _close_payload(_TOO_BIG, _TOO_BIG_REASON))
+            # the agent's connection is gone; if its close came just before, the provider is still to hear of it
+            if up.done() and not up.cancelled() and (payload := up.result().payload) is not None:
+                await _say_close(provider, payload)
             raise
         finally:
             up.cancel()
