@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from voicegw_sidecar import tasks
-from voicegw_sidecar.simulator import Failure, FailureKind, Rule, Script, Simulator, Thinking
+from voicegw_sidecar.simulator import Failure, FailureKind, Listening, Rule, Script, Simulator, Thinking
 from voicegw_sidecar.simulator.agents import (
     Conduct,
     Progress,
@@ -78,7 +78,7 @@ async def test_session_of_two_turns(deepgram_voice_share: float) -> None:
 
 
 async def test_question_about_the_weather_takes_two_requests() -> None:
-    script = quick(listen=Script().listen.__class__(final_ms=10.0, utterances=("What is the weather like?",)))
+    script = quick(listen=Listening(final_ms=10.0, utterances=("What is the weather like?",)))
     simulator, told = await _run(script, lambda told: ProgressKind.TURN in _kinds(told))
     assert ProgressKind.ERROR not in _kinds(told)
     assert len(simulator.ledger.entries("openai.chat")) >= 2
@@ -111,7 +111,9 @@ async def test_one_project_has_troubles_and_nothing_is_raised() -> None:
 
 @pytest.mark.parametrize("endpoint", ["deepgram.listen", "openai.chat", "cartesia.tts"])
 async def test_session_ends_when_a_provider_is_down(endpoint: str) -> None:
-    conduct = Conduct(turns=(9, 9), speech_s=(0.2, 0.2), pause_s=(0.0, 0.0), barge_in_share=0.0, deepgram_voice_share=0.0)
+    conduct = Conduct(
+        turns=(9, 9), speech_s=(0.2, 0.2), pause_s=(0.0, 0.0), barge_in_share=0.0, deepgram_voice_share=0.0
+    )
     script = quick(rules=(Rule(endpoint, Failure(FailureKind.STATUS, status=503)),))
     _, told = await _run(script, lambda told: ProgressKind.SESSION_ENDED in _kinds(told), conduct=conduct)
     assert _kinds(told).count(ProgressKind.ERROR) == 3

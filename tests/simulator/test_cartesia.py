@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -193,4 +192,3 @@ async def test_turns_need_a_format(simulator: Simulator) -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await http.ws_connect(f"{simulator.base_url('cartesia')}/stt/turns/websocket")
     assert caught.value.status == 400
-    await asyncio.sleep(0)

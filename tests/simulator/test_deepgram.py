@@ -117,9 +117,7 @@ def test_synchronous_sdk_listens_too() -> None:
 
 
 @pytest.mark.parametrize("endpointing", ["10", "25", "300"])
-async def test_end_of_real_speech_is_found(
-    simulator: Simulator, http: aiohttp.ClientSession, endpointing: str
-) -> None:
+async def test_end_of_real_speech_is_found(simulator: Simulator, http: aiohttp.ClientSession, endpointing: str) -> None:
     audio = spoken("Where is my order")
     messages, code = await _listen(simulator, http, audio, endpointing=endpointing)
 
@@ -141,9 +139,7 @@ async def test_two_utterances_take_their_turns(simulator: Simulator, http: aioht
     assert [entry.key for entry in simulator.ledger.work("deepgram.listen")] == ["0", "1"]
 
 
-async def test_silence_is_finalised_about_every_five_seconds(
-    simulator: Simulator, http: aiohttp.ClientSession
-) -> None:
+async def test_silence_is_finalised_about_every_five_seconds(simulator: Simulator, http: aiohttp.ClientSession) -> None:
     messages, _ = await _listen(simulator, http, buzz(length_s=0.0, before_s=11.0))
     empty = [message for message in messages if message["type"] == "Results"]
     assert [(message["start"], message["duration"]) for message in empty] == [(0.0, 5.0), (5.0, 5.0)]

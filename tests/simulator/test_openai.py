@@ -165,7 +165,8 @@ async def test_models_and_root(client: AsyncOpenAI) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "content_type"), [("pcm", "audio/pcm"), ("wav", "audio/wav"), ("mp3", "audio/mpeg"), ("opus", "audio/opus")]
+    ("form", "content_type"),
+    [("pcm", "audio/pcm"), ("wav", "audio/wav"), ("mp3", "audio/mpeg"), ("opus", "audio/opus")],
 )
 async def test_speech_is_as_long_as_its_text(
     simulator: Simulator, client: AsyncOpenAI, form: Any, content_type: str
@@ -272,9 +273,10 @@ async def test_body_that_is_not_json_is_refused(simulator: Simulator) -> None:
 
 
 async def test_answers_are_compressed_for_clients_that_accept_it() -> None:
-    async with Simulator(quick(gzip=True)) as simulator, AsyncOpenAI(
-        api_key="k", base_url=f"{simulator.base_url('openai')}/v1"
-    ) as client:
+    async with (
+        Simulator(quick(gzip=True)) as simulator,
+        AsyncOpenAI(api_key="k", base_url=f"{simulator.base_url('openai')}/v1") as client,
+    ):
         raw = await client.chat.completions.with_raw_response.create(model="m", messages=ASKED)
         assert raw.headers["content-encoding"] == "gzip"
         assert raw.parse().choices[0].message.content == ANSWER

@@ -51,6 +51,7 @@ class Entry(Struct, kw_only=True):
     input_tokens: int | None = None
     cached_tokens: int | None = None
     output_tokens: int | None = None
+    """Reasoning included; of a stream that broke off, those that were sent."""
     reasoning_tokens: int | None = None
     usage_reported: bool = False
     """The usage was put on the wire."""

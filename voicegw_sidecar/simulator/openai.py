@@ -205,12 +205,14 @@ async def _stream(visit: Visit, completion: Completion, *, with_usage: bool) -> 
     await visit.wait_since(start_ns, thinking.first_token_ms / 2)
     opening: dict[str, Any] = {"role": "assistant", "content": None if completion.tool else "", "refusal": None}
     await sending.chunk(_chunk(completion, opening, with_usage=with_usage))
+    visit.entry.output_tokens = visit.entry.reasoning_tokens  # counted up: a client may leave before the end
     for index, delta in enumerate(_deltas(completion)):
         if index:
             await visit.wait(thinking.token_interval_ms)
         else:
             await visit.wait_since(start_ns, thinking.first_token_ms)
         await sending.chunk(_chunk(completion, delta, with_usage=with_usage), output=True)
+        visit.entry.output_tokens = (visit.entry.output_tokens or 0) + 1
     await sending.chunk(_chunk(completion, {}, with_usage=with_usage, finish=completion.finish_reason))
     if with_usage:
         visit.entry.usage_reported = True
