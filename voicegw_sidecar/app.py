@@ -63,7 +63,6 @@ def build_app(runtime: Runtime) -> web.Application:
     mount([web.route("*", "/{tail:.*}", _relay)], Area.DATA)
     app.middlewares.append(_guard(runtime, areas))
     app.on_response_prepare.append(keep_relayed_headers)
-    app.on_response_prepare.append(_name_no_library)
     app.cleanup_ctx.append(_relaying)
     render.set_up(app)
     return app
@@ -103,9 +102,3 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
     app[RELAY] = relay = Relay(intercept.decide, runtime.clock)
     yield
     await relay.close()
-
-
-async def _name_no_library(request: web.Request, response: web.StreamResponse) -> None:
-    """Our own answers do not say which library and version made them."""
-    if response.headers.get("Server", "").startswith("Python/"):
-        del response.headers["Server"]

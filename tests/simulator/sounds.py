@@ -23,7 +23,7 @@ def buzz(length_s: float = 0.6, before_s: float = 0.2, after_s: float = 0.5) -> 
 
 
 def spoken(text: str, after_s: float = 0.6) -> bytes:
-    """Real speech at 16 kHz between exact silences of 0.3 s and ``after_s``; skips where no synthesiser is installed."""
+    """Real speech at 16 kHz between silences of 0.3 s and ``after_s``; skips where no synthesiser is installed."""
     espeak = shutil.which("espeak-ng")
     if espeak is None:
         pytest.skip("espeak-ng is not installed")

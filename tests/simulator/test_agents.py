@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.simulator.conftest import quick
 from voicegw_sidecar import tasks
 from voicegw_sidecar.simulator import Failure, FailureKind, Listening, Rule, Script, Simulator, Thinking
 from voicegw_sidecar.simulator.agents import (
@@ -17,7 +18,6 @@ from voicegw_sidecar.simulator.agents import (
     sidecar_address,
     troubles,
 )
-from tests.simulator.conftest import quick
 
 HASTY = Conduct(
     turns=(2, 2), speech_s=(0.2, 0.3), pause_s=(0.0, 0.02), playback_limit_s=0.01, barge_in_share=0.0,

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from cartesia import AsyncCartesia
 
-from voicegw_sidecar.simulator import Failure, FailureKind, Listening, Simulator, Speaking
 from tests.simulator.conftest import UTTERANCES, eventually, quick
 from tests.simulator.sounds import PCM, buzz, frames, spoken
+from voicegw_sidecar.simulator import Failure, FailureKind, Listening, Simulator, Speaking
 
 VOICE: Any = {"mode": "id", "id": "f786b574-daa5-4673-aa0c-cbe3e8534c02"}
 FORMAT: Any = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 16_000}

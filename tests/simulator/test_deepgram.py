@@ -15,9 +15,9 @@ from deepgram.core.api_error import ApiError
 from deepgram.environment import DeepgramClientEnvironment
 from deepgram.speak.v1.types import SpeakV1Text
 
-from voicegw_sidecar.simulator import Failure, FailureKind, Listening, Simulator, frames_sha256
 from tests.simulator.conftest import UTTERANCES, eventually, quick
 from tests.simulator.sounds import PCM, buzz, frames, spoken
+from voicegw_sidecar.simulator import Failure, FailureKind, Listening, Simulator, Speaking, frames_sha256
 
 # the SDK imports deprecated names of its WebSocket library when it first connects
 pytestmark = [
@@ -175,10 +175,12 @@ async def test_frames_are_hashed_both_ways(simulator: Simulator, http: aiohttp.C
 
 
 async def test_idle_stream_is_closed(http: aiohttp.ClientSession) -> None:
-    async with Simulator(quick(listen=Listening(idle_close_s=0.05))) as simulator:
-        async with http.ws_connect(f"{simulator.base_url('deepgram')}/v1/listen", params=LISTEN) as socket:
-            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
-            assert socket.close_code == 1011
+    async with (
+        Simulator(quick(listen=Listening(idle_close_s=0.05))) as simulator,
+        http.ws_connect(f"{simulator.base_url('deepgram')}/v1/listen", params=LISTEN) as socket,
+    ):
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert socket.close_code == 1011
 
 
 async def test_handshake_refusal_has_the_shape_of_deepgram(
@@ -230,3 +232,17 @@ async def test_clear_forgets_what_was_not_spoken(simulator: Simulator, http: aio
         await socket.send_str('{"type":"Close"}')
         assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
     assert simulator.ledger.work("deepgram.speak")[0].audio_out_s is None
+
+
+async def test_client_that_leaves_after_close_is_heard_while_speech_goes_on(
+    simulator: Simulator, http: aiohttp.ClientSession
+) -> None:
+    """As LiveKit does after a barge-in: Flush, Close, and then the WebSocket's own close without reading on."""
+    simulator.script = quick(speak=Speaking(first_audio_ms=1.0, s_per_char=1.0, pace=1.0))
+    async with http.ws_connect(f"{simulator.base_url('deepgram')}/v1/speak") as socket:
+        for message in ({"type": "Speak", "text": "Too long."}, {"type": "Flush"}, {"type": "Close"}):
+            await socket.send_str(msgspec.json.encode(message).decode())
+        await socket.receive()
+    [connected, segment] = simulator.ledger.entries("deepgram.speak")
+    await eventually(lambda: segment.hung_up_ns is not None)
+    assert (connected.close_code, connected.hung_up_ns, segment.ended_ns) == (1000, None, None)

@@ -10,9 +10,9 @@ from livekit.agents import APIConnectOptions, APIStatusError, llm, stt, tts
 from livekit.agents.utils import http_context
 from livekit.plugins import cartesia, deepgram, openai
 
-from voicegw_sidecar.simulator import Failure, FailureKind, Simulator
 from tests.simulator.conftest import ANSWER, UTTERANCES, eventually
 from tests.simulator.sounds import PCM, frames, spoken
+from voicegw_sidecar.simulator import Failure, FailureKind, Simulator
 
 ONCE = APIConnectOptions(max_retry=0, timeout=5)
 
@@ -125,8 +125,7 @@ async def test_stt_handshake_refusal_keeps_its_status(simulator: Simulator) -> N
     recogniser = deepgram.STT(model="nova-3", api_key="k", base_url=f"{simulator.base_url('deepgram')}/v1/listen")
     stream = recogniser.stream(conn_options=ONCE)
     with pytest.raises(APIStatusError) as caught:
-        async for _ in stream:
-            pass
+        _ = [event async for event in stream]
     assert caught.value.status_code == 402
     await stream.aclose()
     await recogniser.aclose()
@@ -135,11 +134,11 @@ async def test_stt_handshake_refusal_keeps_its_status(simulator: Simulator) -> N
 async def test_tts_reports_a_socket_that_closes(simulator: Simulator) -> None:
     simulator.fail_next("cartesia.tts", Failure(FailureKind.CLOSE, code=1011, after=2))
     voice = cartesia.TTS(api_key="k", base_url=simulator.base_url("cartesia"))
+    stream = voice.stream(conn_options=ONCE)
+    stream.push_text("A long enough sentence to be cut.")
+    stream.end_input()
     with pytest.raises(APIStatusError) as caught:
-        async with voice.stream(conn_options=ONCE) as stream:
-            stream.push_text("A long enough sentence to be cut.")
-            stream.end_input()
-            async for _ in stream:
-                pass
+        _ = [audio async for audio in stream]
     assert caught.value.status_code == 1011
+    await stream.aclose()
     await voice.aclose()

@@ -14,10 +14,10 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from voicegw_sidecar.simulator import Failure, FailureKind, Script, Simulator, Thinking
-from voicegw_sidecar.simulator.openai import Message, prompt_tokens
 from tests.simulator.conftest import ANSWER, UTTERANCES, quick
 from tests.simulator.sounds import PCM, buzz
+from voicegw_sidecar.simulator import Failure, FailureKind, Script, Simulator, Thinking
+from voicegw_sidecar.simulator.openai import Message, prompt_tokens
 
 ASKED: Any = [{"role": "user", "content": "Where is my order?"}]
 WEATHER: Any = [{"role": "user", "content": "What is the weather like?"}]

@@ -17,12 +17,12 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from openai import AsyncOpenAI
 
+from tests.simulator.conftest import ANSWER, eventually, quick
+from tests.simulator.sounds import buzz, frames
 from voicegw_sidecar.clock import SystemClock
 from voicegw_sidecar.errors import BadRequest
 from voicegw_sidecar.simulator import Entry, Failure, FailureKind, Ledger, Rule, Simulator, Thinking
 from voicegw_sidecar.simulator.visit import Visit
-from tests.simulator.conftest import ANSWER, eventually, quick
-from tests.simulator.sounds import buzz, frames
 
 CHAT: Any = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": True}
 
@@ -74,9 +74,9 @@ async def test_truncated_body(simulator: Simulator, http: aiohttp.ClientSession,
 async def test_sdk_sees_a_truncated_stream(simulator: Simulator) -> None:
     simulator.fail_next("openai.chat", Failure(FailureKind.TRUNCATE, after=2))
     async with AsyncOpenAI(api_key="k", base_url=f"{simulator.base_url('openai')}/v1", max_retries=0) as client:
-        with pytest.raises(ZeroDivisionError):
-            async for _ in await client.chat.completions.create(**CHAT):
-                pass
+        stream = await client.chat.completions.create(**CHAT)
+        with pytest.raises(openai.APIConnectionError):
+            _ = [chunk async for chunk in stream]
 
 
 @pytest.mark.parametrize("after", [0, 2])

@@ -7,10 +7,10 @@ import wave
 
 import pytest
 
+from tests.simulator.sounds import PCM, buzz, frames
 from voicegw_sidecar.simulator.ear import Ear, SpeechEnded, SpeechStarted
 from voicegw_sidecar.simulator.speech import compressed, silence, sound, wav_header
 from voicegw_sidecar.wire.pcm import PcmFormat, levels
-from tests.simulator.sounds import PCM, buzz, frames
 
 FORMATS = [
     PcmFormat(encoding, rate_hz, channels)

@@ -86,12 +86,14 @@ def arrival_of(request: web.BaseRequest, at_ns: int) -> Arrival:
 
 
 async def keep_relayed_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Remove what the server library adds to an answer and the provider did not send."""
-    if RELAYED in response:
-        sent = response[RELAYED]
-        for name in ("Date", "Server", "Content-Type"):
-            if name.lower() not in sent:
-                response.headers.popall(name, None)
+    """Remove what the server library adds: to an answer what the provider did not send, to ours its own name."""
+    if RELAYED not in response:
+        response.headers.popall("Server", None)
+        return
+    sent = response[RELAYED]
+    for name in ("Date", "Server", "Content-Type"):
+        if name.lower() not in sent:
+            response.headers.popall(name, None)
 
 
 def _watch(request: web.Request) -> None:

@@ -26,6 +26,7 @@ from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
 
 CLOSE_WAIT_S = 10.0
 """How long one side may take to answer the other's close before its connection is cut."""
+_LAST_WORDS_S = 0.5
 _TOO_BIG, _TOO_BIG_REASON = 1009, "message over 16 MiB"
 _KINDS = {WSMsgType.TEXT: Kind.TEXT, WSMsgType.BINARY: Kind.BINARY}
 
@@ -118,7 +119,8 @@ class SocketExchange:
             else:
                 await self._provider_ended(agent, provider, down.result(), up)
         except asyncio.CancelledError:
-            # the agent's connection is gone; if its close came just before, the provider is still to hear of it
+            # the agent's connection is gone; what it had sent before, a close above all, still goes on
+            await asyncio.wait((up,), timeout=_LAST_WORDS_S)
             if up.done() and not up.cancelled() and (payload := up.result().payload) is not None:
                 await _say_close(provider, payload)
             raise

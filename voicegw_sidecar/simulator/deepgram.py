@@ -135,7 +135,8 @@ class _Stream:
                     await self._started(heard)
                 case SpeechEnded():
                     await self._finish(heard, speech_final=self._options.endpointing_ms is not None)
-        self._visit.entry.audio_in_s = self._ear.audio_s
+        if self._options.pcm is not None:
+            self._visit.entry.audio_in_s = self._ear.audio_s
         await self._keep_up()
 
     async def _keep_up(self) -> None:

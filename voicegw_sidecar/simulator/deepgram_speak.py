@@ -45,8 +45,7 @@ async def speak(visit: Visit) -> web.StreamResponse:
                     "model_uuid": uuid_like(0),
                 }
             )
-            if await voice.run(crew):
-                await socket.close()
+            await voice.run(crew)
         finally:
             voice.left()
     return socket.response
@@ -71,8 +70,8 @@ class _Voice:
         self._flushes = 0
         self._spoken_s = 0.0
 
-    async def run(self, crew: Crew) -> bool:
-        """Speak until the client asks to close (True) or leaves."""
+    async def run(self, crew: Crew) -> None:
+        """Obey until the client leaves, or asks to close and what it wrote is spoken."""
         speaker = crew.start(self._speak(), name="simulator deepgram speaker")
         while (frame := await self._socket.receive()) is not None:
             message = _decoded(frame)
@@ -90,11 +89,8 @@ class _Voice:
                     if self._pending.strip():
                         await self._queue.put(("say", self._pending, self._segment))
                     await self._queue.put(("end", "", None))
-                    await asyncio.wait([speaker])
-                    return True
                 case _:
                     await self._warn("DATA-0000", "The text message could not be read.")
-        return False
 
     def left(self) -> None:
         """The connection is over: what was not finished never will be."""
@@ -151,6 +147,7 @@ class _Voice:
                 case _:
                     for open_entry in self._entries:
                         self._visit.mark("ended_ns", open_entry)
+                    await self._socket.close()
                     return
 
     async def _say(self, text: str, entry: Entry) -> None:

@@ -204,6 +204,7 @@ class Simulator:
             response = await handler(visit)
         finally:
             visit.mark("ended_ns")
+            self._sockets -= {socket for socket in self._sockets if socket.closed}
         if visit.entry.close_code == _NO_CLOSE:
             self._left(visit)
         return response
