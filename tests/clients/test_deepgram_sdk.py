@@ -78,7 +78,7 @@ async def test_the_sync_client_listens(bench: Bench) -> None:
 
     texts = await asyncio.to_thread(synchronous)
     assert UTTERANCES[0] in texts
-    rows = await bench.sidecar.rows(2)
+    rows = await bench.sidecar.rows()
     assert rows[0].status == "ok"
     bench.check_wire()
 

@@ -67,7 +67,7 @@ async def test_streaming_stt(bench: Bench, vendor: str) -> None:
     assert rows[0].first_ms is not None
     assert rows[0].first_ms_basis == ("provider" if vendor == "deepgram" else "sound_level")
     assert rows[0].cost_nanousd
-    bench.check_wire()
+    bench.check_wire(agent_left=True)
 
 
 async def test_batch_stt(bench: Bench) -> None:

@@ -242,3 +242,20 @@ async def test_a_socket_that_never_said_anything_has_no_row_where_it_is_understo
                 pass
         await asyncio.sleep(0.1)
         assert await sidecar.rows() == []
+
+
+async def test_a_close_amid_traffic_keeps_its_code(start_sidecar: StartSidecar) -> None:
+    async def behaviour(socket: ServerConnection) -> None:
+        for _ in range(5):
+            await socket.recv()
+        await socket.close(1011, "enough")
+
+    async with provider(behaviour) as url, start_sidecar(openai=url) as sidecar:
+        for _ in range(20):
+            async with connect(address(sidecar)) as agent:
+                with pytest.raises(websockets.ConnectionClosed) as caught:
+                    while True:
+                        await agent.send(b"x" * 1600)
+                        await asyncio.sleep(0)
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 1011

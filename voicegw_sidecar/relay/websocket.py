@@ -51,6 +51,7 @@ class SocketExchange:
         self._clock = clock
         self._tap = Tap(plan.observer)
         self._end = End.CANCELLED
+        self._is_closing = False
 
     async def run(self) -> web.StreamResponse:
         """Relay; whatever happens, the observer is told once how it ended."""
@@ -121,7 +122,7 @@ class SocketExchange:
         except asyncio.CancelledError:
             # the agent's connection is gone; what it had sent before, a close above all, still goes on
             await asyncio.wait((up,), timeout=_LAST_WORDS_S)
-            if up.done() and not up.cancelled() and (payload := up.result().payload) is not None:
+            if not self._is_closing and up.done() and not up.cancelled() and (payload := up.result().payload) is not None:
                 await _say_close(provider, payload)
             raise
         finally:
@@ -130,27 +131,30 @@ class SocketExchange:
             await asyncio.gather(up, down, return_exceptions=True)
 
     async def _forward(self, source: Any, sink: Any, side: Side) -> _Closed:
-        """Move frames from one side to the other until the source ends or the sink is gone."""
-        read_clock_ns, tell = self._clock.monotonic_ns, self._tap.frame
+        """Move frames from one side to the other until the source ends.
+
+        Where the sink is gone its own pump says how; the source is still read, for its close.
+        """
+        read_clock_ns, tell, has_sink = self._clock.monotonic_ns, self._tap.frame, True
         while True:
             message = await source.receive()
             at_ns = read_clock_ns()
             kind = _KINDS.get(message.type)
-            try:
-                if kind is not None:
+            if kind is not None or message.type in (WSMsgType.PING, WSMsgType.PONG):
+                if not has_sink:
+                    continue
+                try:
                     await sink.send_frame(message.data, message.type)
-                    tell(Frame(side, kind, at_ns, message.data))
-                elif message.type in (WSMsgType.PING, WSMsgType.PONG):
-                    await sink.send_frame(message.data, message.type)
-                elif message.type is WSMsgType.CLOSE:
-                    return _Closed(_close_payload(message.data, message.extra))
-                elif message.type is WSMsgType.ERROR and getattr(message.data, "code", None) == _TOO_BIG:
-                    return _Closed(_close_payload(_TOO_BIG, _TOO_BIG_REASON))
+                except (ConnectionError, aiohttp.ClientError):
+                    has_sink = False
                 else:
-                    return _Closed(None)
-            except (ConnectionError, aiohttp.ClientError):
-                # the sink is gone: its own pump says how
-                await asyncio.sleep(CLOSE_WAIT_S)
+                    if kind is not None:
+                        tell(Frame(side, kind, at_ns, message.data))
+            elif message.type is WSMsgType.CLOSE:
+                return _Closed(_close_payload(message.data, message.extra))
+            elif message.type is WSMsgType.ERROR and getattr(message.data, "code", None) == _TOO_BIG:
+                return _Closed(_close_payload(_TOO_BIG, _TOO_BIG_REASON))
+            else:
                 return _Closed(None)
 
     async def _agent_ended(
@@ -179,6 +183,7 @@ class SocketExchange:
 
     async def _pass_close(self, sink: Any, payload: bytes, other: asyncio.Task[_Closed]) -> _Closed | None:
         """Send a close frame on and wait for the one that answers it; None if none came in time."""
+        self._is_closing = True
         await _say_close(sink, payload)
         await asyncio.wait((other,), timeout=CLOSE_WAIT_S)
         return other.result() if other.done() else None
