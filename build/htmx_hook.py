@@ -6,6 +6,7 @@ naming it as a build requirement pins htmx for wheel, editable install and execu
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 from importlib.metadata import distribution
 from pathlib import Path
@@ -27,5 +28,7 @@ class HtmxHook(BuildHookInterface):
         target = Path(self.root) / "static" / "vendor" / "htmx.min.js"
         if not source.is_file():
             raise FileNotFoundError(f"expected htmx at {source}; the django-htmx pin in pyproject.toml changed")
+        if target.is_file() and filecmp.cmp(source, target, shallow=False):
+            return  # a sidecar that runs from this checkout may be reading it
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 from blockbuster import blockbuster_ctx
 
+from tests.sidecar import Sidecar
 from voicegw_sidecar import tasks
 from voicegw_sidecar.serve import running
 from voicegw_sidecar.settings import load_settings
-from tests.sidecar import Sidecar
 
 StartSidecar = Callable[..., AbstractAsyncContextManager[Sidecar]]
 

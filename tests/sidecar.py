@@ -25,7 +25,9 @@ class Sidecar:
         self.url = running.addresses[0]
         self.port = int(self.url.rpartition(":")[2])
 
-    async def rows(self, count: int | None = None, status: str | None = None, within_s: float = 5.0) -> list[ExchangeRow]:
+    async def rows(
+        self, count: int | None = None, status: str | None = None, within_s: float = 5.0
+    ) -> list[ExchangeRow]:
         """Closed rows, oldest first; with ``count`` waits until there are so many."""
         deadline = asyncio.get_running_loop().time() + within_s
         while True:

@@ -141,7 +141,9 @@ def _frames(data: bytes) -> list[tuple[int, bytes]]:
             break
         if mask:
             repeated = mask * (length // 4 + 1)
-            payload = (int.from_bytes(payload, "big") ^ int.from_bytes(repeated[:length], "big")).to_bytes(length, "big")
+            payload = (int.from_bytes(payload, "big") ^ int.from_bytes(repeated[:length], "big")).to_bytes(
+                length, "big"
+            )
         if opcode == 0 and frames:
             frames[-1] = (frames[-1][0], frames[-1][1] + payload)
         else:

@@ -35,9 +35,7 @@ class Target(Struct, frozen=True):
         return tuple(parse_qsl(self.query, keep_blank_values=True))
 
 
-def parse(
-    target: str, headers: Mapping[str, str], providers: Mapping[str, Provider], *, is_socket: bool
-) -> Target:
+def parse(target: str, headers: Mapping[str, str], providers: Mapping[str, Provider], *, is_socket: bool) -> Target:
     """Read a request target; ``headers`` has lower-case names.
 
     Raises `BadRequest` for ids and paths that cannot be, `UnknownProvider` or `NotFound` where nothing is.

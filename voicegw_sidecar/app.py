@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from voicegw_sidecar.access import Access, Area, Caller
 from voicegw_sidecar.api.answers import RUNTIME, error_answer
@@ -68,7 +68,7 @@ def build_app(runtime: Runtime) -> web.Application:
     return app
 
 
-def _guard(runtime: Runtime, areas: dict[web.AbstractRoute, Area]) -> web.Middleware:
+def _guard(runtime: Runtime, areas: dict[web.AbstractRoute, Area]) -> Middleware:
     """Check every request before its handler sees it, and word every deliberate error."""
 
     @web.middleware

@@ -71,9 +71,10 @@ class Counted(Struct):
 
 def run_demo(port: int, agents: int, out: TextIO) -> int:
     """Run until a signal; returns the exit code."""
-    with tempfile.TemporaryDirectory(prefix="voicegw-demo-") as folder, asyncio.Runner(
-        loop_factory=loop_factory()
-    ) as runner:
+    with (
+        tempfile.TemporaryDirectory(prefix="voicegw-demo-") as folder,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
+    ):
         runner.run(_demo(Path(folder), port, agents, out))
     return 0
 
@@ -161,5 +162,3 @@ def _say(out: TextIO, line: str) -> None:
     with suppress(BrokenPipeError):
         out.write(f"{line}\n")
         out.flush()
-
-

@@ -15,17 +15,25 @@ from voicegw_sidecar.wire.pcm import PcmFormat
 class Began(Struct, frozen=True, tag=True):
     """The agent began an exchange; ``modality`` is None for an endpoint that is not understood.
 
-    ``input_chars`` is the length of a prompt, kept only to estimate tokens.
+    ``input_chars`` is the length of a prompt, kept only to estimate tokens; ``audio_s`` the seconds of an
+    uploaded recording.
     """
 
     modality: Modality | None
     key: str = ""
     model: str | None = None
     input_chars: int | None = None
+    audio_s: float | None = None
 
 
 class RequestComplete(Struct, frozen=True, tag=True):
     """The agent's request is complete: the moment that LLM and batch latencies count from."""
+
+    key: str = ""
+
+
+class Answered(Struct, frozen=True, tag=True):
+    """The head of the provider's answer arrived: its first byte."""
 
     key: str = ""
 
@@ -47,6 +55,13 @@ class AudioIn(Struct, frozen=True, tag=True):
 
 class TextOut(Struct, frozen=True, tag=True):
     """A fragment of an LLM's answer: content, or the name or arguments of a tool call."""
+
+    text: str
+    key: str = ""
+
+
+class Reasoned(Struct, frozen=True, tag=True):
+    """A fragment of an LLM's reasoning: billed as output, but no answer yet."""
 
     text: str
     key: str = ""
@@ -126,9 +141,11 @@ class Failed(Struct, frozen=True, tag=True):
 Event = (
     Began
     | RequestComplete
+    | Answered
     | TextIn
     | AudioIn
     | TextOut
+    | Reasoned
     | AudioOut
     | Interim
     | Final

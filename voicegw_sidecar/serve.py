@@ -41,7 +41,7 @@ async def running(loaded: Loaded) -> AsyncIterator[Running]:
     runtime = build_runtime(loaded)
     try:
         app = build_app(runtime)
-        runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_SETTINGS)
+        runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_SETTINGS)  # type: ignore[arg-type]  # of many types
         await runner.setup()
         try:
             addresses = await _listen(runner, loaded.config.serve.host, loaded.config.serve.port)

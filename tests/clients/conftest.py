@@ -19,7 +19,14 @@ REQUEST_MAY_LOSE = {"x-livekit-room-id", "x-livekit-job-id", "te", "keep-alive",
 REQUEST_MAY_CHANGE = {"host", "connection", "accept-encoding", "content-length", "sec-websocket-key",
                       "sec-websocket-version", "sec-websocket-extensions", "transfer-encoding", "upgrade"}  # fmt: skip
 ANSWER_MAY_GAIN = {"x-voicegw-project", "x-voicegw-session", "x-voicegw-exchange"}
-ANSWER_MAY_CHANGE = {"connection", "keep-alive", "transfer-encoding", "content-length", "sec-websocket-accept", "upgrade"}
+ANSWER_MAY_CHANGE = {
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "content-length",
+    "sec-websocket-accept",
+    "upgrade",
+}
 
 
 class Bench(Struct):
@@ -90,7 +97,12 @@ def _check_exchange(before: Seen, behind: Seen) -> None:
 
 
 def _check_headers(
-    source: Message, result: Message, *, may_change: set[str], may_lose: set[str] = frozenset(), may_gain: set[str] = frozenset()  # type: ignore[assignment]
+    source: Message,
+    result: Message,
+    *,
+    may_change: set[str],
+    may_lose: set[str] = frozenset(),
+    may_gain: set[str] = frozenset(),  # type: ignore[assignment]
 ) -> None:
     unchanged = [pair for pair in source.headers if pair[0].lower() not in may_change | may_lose]
     arrived = [pair for pair in result.headers if pair[0].lower() not in may_change | may_gain]

@@ -32,7 +32,9 @@ async def test_each_context_of_a_socket_is_its_own_row(bench: Bench) -> None:
         sizes = await asyncio.gather(*(speak(name, text) for name, text in texts.items()))
     rows = await bench.sidecar.rows(2)
     entries = {entry.key: entry for entry in bench.simulator.ledger.work("cartesia.tts")}
-    assert sorted(row.usage.characters or 0 for row in rows) == sorted(entry.characters or 0 for entry in entries.values())
+    assert sorted(row.usage.characters or 0 for row in rows) == sorted(
+        entry.characters or 0 for entry in entries.values()
+    )
     assert sum(row.usage.audio_out_s or 0 for row in rows) == pytest.approx(sum(sizes) / PCM.bytes_per_s)
     for row in rows:
         assert (row.modality, row.model, row.status, row.cost_source) == ("tts", "sonic-3", "ok", "catalogue")
@@ -43,9 +45,10 @@ async def test_each_context_of_a_socket_is_its_own_row(bench: Bench) -> None:
 
 async def test_turns_find_the_end_of_real_speech_by_its_sound(bench: Bench) -> None:
     audio = spoken("Where is my order, please?", after_s=1.2)
-    async with client_of(bench) as client, client.stt.auto_finalize.websocket(
-        model="ink-2", encoding="pcm_s16le", sample_rate=16_000
-    ) as connection:
+    async with (
+        client_of(bench) as client,
+        client.stt.auto_finalize.websocket(model="ink-2", encoding="pcm_s16le", sample_rate=16_000) as connection,
+    ):
         for frame in frames(audio, 0.16):
             await connection.send_raw(frame)
             await asyncio.sleep(0.005)

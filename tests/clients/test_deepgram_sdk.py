@@ -31,7 +31,13 @@ def client_of(bench: Bench) -> AsyncDeepgramClient:
 
 async def listened(client: AsyncDeepgramClient, *pieces: bytes) -> list[Any]:
     async with client.listen.v1.connect(
-        model="nova-3", encoding="linear16", sample_rate=16000, interim_results="true", vad_events="true", endpointing=25, punctuate="true",
+        model="nova-3",
+        encoding="linear16",
+        sample_rate=16000,
+        interim_results="true",
+        vad_events="true",
+        endpointing=25,
+        punctuate="true",
     ) as connection:
         for piece in pieces:
             for frame in frames(piece):
@@ -48,7 +54,9 @@ async def test_listen_has_a_row_for_each_utterance_and_one_for_the_rest(bench: B
     assert [text for text in finals if text] == list(UTTERANCES)
     rows = await bench.sidecar.rows(3)
     assert [row.status for row in rows] == [Status.OK, Status.OK, Status.IDLE]
-    assert {(row.model, row.modality, row.project, row.cost_source) for row in rows} == {("nova-3", "stt", "acme", "catalogue")}
+    assert {(row.model, row.modality, row.project, row.cost_source) for row in rows} == {
+        ("nova-3", "stt", "acme", "catalogue")
+    }
     assert [row.first_ms_basis for row in rows] == ["provider", "provider", None]
     seconds = sum(len(piece) for piece in audio) / PCM.bytes_per_s
     assert sum(row.usage.audio_s or 0.0 for row in rows) == pytest.approx(seconds, abs=1e-3)
@@ -70,7 +78,9 @@ async def test_listen_finds_the_end_of_real_speech(bench: Bench) -> None:
 async def test_the_sync_client_listens(bench: Bench) -> None:
     def synchronous() -> list[str]:
         client = DeepgramClient(api_key="k", environment=environment(bench.bases["deepgram"]))
-        with client.listen.v1.connect(model="nova-3", encoding="linear16", sample_rate=16000, punctuate="true") as connection:
+        with client.listen.v1.connect(
+            model="nova-3", encoding="linear16", sample_rate=16000, punctuate="true"
+        ) as connection:
             for frame in frames(buzz()):
                 connection.send_media(frame)
             connection.send_close_stream()
@@ -86,7 +96,9 @@ async def test_the_sync_client_listens(bench: Bench) -> None:
 async def test_speak_has_a_row_for_each_flush(bench: Bench) -> None:
     texts = ["Hello there. ", "How are you today?"]
     sizes = []
-    async with client_of(bench).speak.v1.connect(model="aura-2-thalia-en", encoding="linear16", sample_rate="24000") as connection:
+    async with client_of(bench).speak.v1.connect(
+        model="aura-2-thalia-en", encoding="linear16", sample_rate="24000"
+    ) as connection:
         for text in texts:
             for word in text.split(" "):
                 await connection.send_text(SpeakV1Text(type="Speak", text=word + " "))

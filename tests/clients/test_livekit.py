@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,6 +16,11 @@ from tests.simulator.conftest import ANSWER, UTTERANCES
 from tests.simulator.sounds import PCM, buzz, frames, spoken
 from voicegw_sidecar.simulator import Failure, FailureKind
 
+# the plugins leave some of their sockets to the garbage collector
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 ONCE = APIConnectOptions(max_retry=0, timeout=5)
 TEXT = "Your order has left the warehouse. It arrives on Friday."
 
@@ -23,6 +29,7 @@ TEXT = "Your order has left the warehouse. It arrives on Friday."
 async def http_session() -> AsyncIterator[None]:
     async with http_context.open():
         yield
+    gc.collect()
 
 
 async def test_llm(bench: Bench) -> None:

@@ -37,7 +37,9 @@ async def test_json_completion(bench: Bench) -> None:
         "acme", "openai", "gpt-4.1-mini", "llm", "ok", 200)  # fmt: skip
     assert row.usage.input_tokens == completion.usage.prompt_tokens
     assert row.usage.output_tokens == completion.usage.completion_tokens
-    used = voice_prices.Usage(input_tokens=completion.usage.prompt_tokens, output_tokens=completion.usage.completion_tokens)
+    used = voice_prices.Usage(
+        input_tokens=completion.usage.prompt_tokens, output_tokens=completion.usage.completion_tokens
+    )
     assert (row.cost_nanousd, row.cost_source, row.estimated) == (nano(used, "gpt-4.1-mini"), "catalogue", False)
     bench.check_wire()
 
@@ -98,7 +100,9 @@ async def test_a_stream_that_the_agent_abandons_is_estimated(bench: Bench) -> No
 @pytest.mark.parametrize("audio_format", ["pcm", "wav", "mp3"])
 async def test_speech(bench: Bench, audio_format: Any) -> None:
     async with client_of(bench) as client:
-        spoken = await client.audio.speech.create(model="tts-1", voice="alloy", input="  Hello there. ", response_format=audio_format)
+        spoken = await client.audio.speech.create(
+            model="tts-1", voice="alloy", input="  Hello there. ", response_format=audio_format
+        )
         audio = await spoken.aread()
     assert len(audio) > 1000
     [row] = await bench.sidecar.rows(1)
@@ -138,7 +142,10 @@ def wav(audio: bytes) -> io.BytesIO:
     return file
 
 
-@pytest.mark.parametrize(("model", "answer_format"), [("whisper-1", "json"), ("whisper-1", "verbose_json"), ("whisper-1", "text"), ("gpt-4o-transcribe", "json")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "answer_format"),
+    [("whisper-1", "json"), ("whisper-1", "verbose_json"), ("whisper-1", "text"), ("gpt-4o-transcribe", "json")],
+)
 async def test_transcription(bench: Bench, model: str, answer_format: Any) -> None:
     audio = buzz()
     async with client_of(bench) as client:

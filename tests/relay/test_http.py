@@ -13,7 +13,9 @@ import pytest
 from tests.conftest import StartSidecar
 from tests.sidecar import raw_server, read_request, send_raw
 
-OK_JSON = b'{"id":"x","choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":3,"completion_tokens":2},"model":"m"}'
+OK_JSON = (
+    b'{"id":"x","choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":3,"completion_tokens":2},"model":"m"}'
+)
 CHAT = "/p/default/openai/v1/chat/completions"
 
 
@@ -117,7 +119,7 @@ async def test_an_agent_that_hangs_up_closes_the_provider_at_once(start_sidecar:
     async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-        writer.write(b"1d\r\ndata: {\"choices\":[{\"delta\":{}\r\n")
+        writer.write(b'1d\r\ndata: {"choices":[{"delta":{}\r\n')
         await writer.drain()
         await reader.read()
         closed.set()
@@ -279,7 +281,9 @@ async def test_head_and_close_delimited_answers_pass(start_sidecar: StartSidecar
     async with raw_server(upstream) as url, start_sidecar(openai=url) as sidecar:
         async with sidecar.http.head(sidecar.url + "/openai/v1/models") as response:
             assert (response.status, response.headers["Content-Length"]) == (200, "77")
-        async with sidecar.http.post(sidecar.url + "/openai/v1/audio/speech", data=b'{"model":"tts-1","input":"a"}') as r:
+        async with sidecar.http.post(
+            sidecar.url + "/openai/v1/audio/speech", data=b'{"model":"tts-1","input":"a"}'
+        ) as r:
             assert await r.read() == b"abc"
 
 
@@ -333,15 +337,22 @@ async def test_configured_keys_replace_what_the_agent_sent(start_sidecar: StartS
         await writer.drain()
 
     async with raw_server(upstream) as url:
-        more = (f"providers: {{openai: {{base_url: '{url}', api_key: k-top}}, deepgram: {{base_url: '{url}', api_key: k-dg}},"
-                f" cartesia: {{base_url: '{url}', api_key: k-ca}}}}\n"
-                "projects: {acme: {providers: {openai: {api_key: k-acme}}}}\n")  # fmt: skip
+        more = "providers:\n" + "".join(
+            f"  {name}: {{base_url: '{url}', api_key: {key}}}\n"
+            for name, key in (("openai", "k-top"), ("deepgram", "k-dg"), ("cartesia", "k-ca"))
+        )
+        more += "projects: {acme: {providers: {openai: {api_key: k-acme}}}}\n"
         async with start_sidecar(more) as sidecar:
             for path in ("/openai/v1/x", "/p/acme/openai/v1/x", "/deepgram/v1/x", "/cartesia/x?api_key=agent&a=1"):
                 headers = {"Authorization": "Bearer agent", "x-api-key": "agent"}
                 async with sidecar.http.post(sidecar.url + path, data=b"{}", headers=headers):
                     pass
-    expected = (b"Authorization: Bearer k-top", b"Authorization: Bearer k-acme", b"Authorization: Token k-dg", b"X-API-Key: k-ca")
+    expected = (
+        b"Authorization: Bearer k-top",
+        b"Authorization: Bearer k-acme",
+        b"Authorization: Token k-dg",
+        b"X-API-Key: k-ca",
+    )
     for head, wanted in zip(heads, expected, strict=True):
         assert wanted in head
         assert b"agent" not in head.replace(b"User-Agent", b"")
@@ -350,7 +361,11 @@ async def test_configured_keys_replace_what_the_agent_sent(start_sidecar: StartS
 
 async def test_asked_for_usage_is_kept_from_an_agent_that_did_not_ask(start_sidecar: StartSidecar) -> None:
     bodies: list[bytes] = []
-    chunks = [b'{"choices":[{"delta":{"content":"hi"}}],"usage":null}', b'{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":1}}', b"[DONE]"]  # fmt: skip
+    chunks = [
+        b'{"choices":[{"delta":{"content":"hi"}}],"usage":null}',
+        b'{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":1}}',
+        b"[DONE]",
+    ]
 
     async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         bodies.append((await read_request(reader))[1])

@@ -61,7 +61,9 @@ async def test_pings_are_answered_by_the_provider_not_by_the_relay(start_sidecar
     assert pinged == [b"agent answered"]
 
 
-@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "bye"), (1008, "policy"), (1011, "oops"), (4402, "ünï")])
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1000, ""), (1001, "bye"), (1008, "policy"), (1011, "oops"), (4402, "ünï")]
+)
 async def test_the_providers_close_reaches_the_agent(start_sidecar: StartSidecar, code: int, reason: str) -> None:
     async def behaviour(socket: ServerConnection) -> None:
         await socket.recv()
@@ -170,7 +172,10 @@ async def test_handshake_headers_and_subprotocols_pass_both_ways(start_sidecar: 
         response.headers["Set-Cookie"] = "a=b"
         return response
 
-    async with provider(echo, subprotocols=["b"], process_response=process) as url, start_sidecar(openai=url) as sidecar:
+    async with (
+        provider(echo, subprotocols=["b"], process_response=process) as url,
+        start_sidecar(openai=url) as sidecar,
+    ):
         headers = {"X-Mine": "1", "X-LiveKit-Worker-Token": "t", "Authorization": "Bearer k"}
         async with connect(address(sidecar) + "?a=%2F", subprotocols=["a", "b"], additional_headers=headers) as agent:  # type: ignore[list-item]
             assert agent.subprotocol == "b"

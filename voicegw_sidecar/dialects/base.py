@@ -11,7 +11,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from voicegw_sidecar.events import Event
+from voicegw_sidecar.events import Answered, Event
+from voicegw_sidecar.wire.body import BodyCopy
 from voicegw_sidecar.wire.frames import End, Frame, RequestHead, ResponseHead, Side
 
 T = TypeVar("T")
@@ -47,6 +48,61 @@ class SocketDialect:
     def ended(self, side: Side, end: End) -> Iterable[Event]:
         """A close tells nothing: the meter knows what is still open."""
         return NO_EVENTS
+
+
+class HttpDialect:
+    """Base of HTTP dialects: reads a request once it is complete, then lets go of its copy.
+
+    A provider that answers before it has the whole request begins the exchange with what was sent so far.
+    """
+
+    def __init__(self, head: RequestHead) -> None:
+        self._request = BodyCopy()
+        self._has_begun = False
+
+    def answered(self, head: ResponseHead) -> Iterable[Event]:
+        """Its head is an answer's first byte."""
+        return [*self._begin(), Answered()]
+
+    def decode(self, frame: Frame) -> Iterable[Event]:
+        """Collect the request; read the answer as it comes."""
+        if frame.side is Side.PROVIDER:
+            return self._answer_piece(frame.data)
+        if not self._has_begun:
+            self._request.add(frame.data)
+        return NO_EVENTS
+
+    def ended(self, side: Side, end: End) -> Iterable[Event]:
+        """A whole request begins the exchange; a whole answer is the protocol's end."""
+        if side is Side.AGENT:
+            return self._begin()
+        return [*self._begin(), *(self._answer_complete() if end is End.COMPLETE else ())]
+
+    def _begin(self) -> Iterable[Event]:
+        if self._has_begun:
+            return NO_EVENTS
+        self._has_begun = True
+        events = list(self._begun())
+        self._request.clear()
+        return events
+
+    def _begun(self) -> Iterable[Event]:
+        """Read the collected request."""
+        raise NotImplementedError
+
+    def _answer_piece(self, data: bytes) -> Iterable[Event]:
+        """Read a piece of the answer's body."""
+        raise NotImplementedError
+
+    def _answer_complete(self) -> Iterable[Event]:
+        """Read what only a whole answer tells."""
+        raise NotImplementedError
+
+
+def is_event_stream(head: ResponseHead) -> bool:
+    """Say whether an answer is server-sent events that can be read as they come."""
+    is_readable = head.content_encoding.strip().lower() in ("", "identity")
+    return is_readable and head.content_type.lower().startswith("text/event-stream")
 
 
 def decode_json(decoder: msgspec.json.Decoder[T], payload: bytes | None) -> T | None:

@@ -7,30 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from voicegw_sidecar.dialects.base import NO_EVENTS
+from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect
 from voicegw_sidecar.events import Began, Event, Finished, RequestComplete
 from voicegw_sidecar.wire.frames import End, Frame, RequestHead, ResponseHead, Side
 
 
-class OpaqueRequest:
-    """One HTTP request."""
-
-    def __init__(self, head: RequestHead) -> None:
-        pass
-
-    def answered(self, head: ResponseHead) -> Iterable[Event]:
-        """Nothing to learn."""
-        return NO_EVENTS
+class OpaqueRequest(HttpDialect):
+    """One HTTP request: its two ends are all that is known."""
 
     def decode(self, frame: Frame) -> Iterable[Event]:
         """Nothing to learn."""
         return NO_EVENTS
 
-    def ended(self, side: Side, end: End) -> Iterable[Event]:
-        """The two ends are all that is known."""
-        if side is Side.AGENT:
-            return (Began(None), RequestComplete())
-        return (Finished(),) if end is End.COMPLETE else NO_EVENTS
+    def _begun(self) -> Iterable[Event]:
+        return (Began(None), RequestComplete())
+
+    def _answer_complete(self) -> Iterable[Event]:
+        return (Finished(),)
 
 
 class OpaqueSocket:

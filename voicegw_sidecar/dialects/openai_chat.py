@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from voicegw_sidecar.dialects.base import decode_json
-from voicegw_sidecar.events import Began, Event, Failed, Finished, Named, RequestComplete, TextOut, Used
-from voicegw_sidecar.terms import Modality, Usage
-from voicegw_sidecar.wire.body import BodyCopy
-from voicegw_sidecar.wire.frames import End, Frame, RequestHead, ResponseHead, Side
+from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, decode_json, is_event_stream
+from voicegw_sidecar.events import Began, Event, Failed, Finished, Named, Reasoned, RequestComplete, TextOut, Used
+from voicegw_sidecar.terms import NOTHING_USED, Modality, Usage
+from voicegw_sidecar.wire.body import BodyCopy, short_code
+from voicegw_sidecar.wire.frames import RequestHead, ResponseHead
 from voicegw_sidecar.wire.sse import SseSplitter
 
 _INCLUDE_USAGE = b'{"include_usage":true}'
@@ -59,10 +59,19 @@ class _ToolCall(Struct, frozen=True):
     function: _Function | None = None
 
 
+class _ContentPart(Struct, frozen=True):
+    text: str | None = None
+
+
 class _Message(Struct, frozen=True):
-    content: str | None = None
+    """A message or a fragment of one; ``reasoning`` and ``reasoning_content`` are other servers' additions."""
+
+    content: str | list[_ContentPart] | None = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
 
 
 class _Choice(Struct, frozen=True):
@@ -79,21 +88,21 @@ class _Completion(Struct, frozen=True):
     choices: list[_Choice] | None = None
     usage: ChatUsage | None = None
     model: str | None = None
-    error: _ErrorBody | None = None
+    object: str | None = None
+    error: _ErrorBody | str | None = None
 
 
-class _ContentPart(Struct, frozen=True):
-    text: str | None = None
+class _UsageOnly(Struct, frozen=True):
+    """What still counts of a chunk whose choices have a shape of some other server."""
 
-
-class _InputMessage(Struct, frozen=True):
-    content: str | list[_ContentPart] | None = None
+    usage: ChatUsage | None = None
+    model: str | None = None
 
 
 class _Request(Struct, frozen=True):
     model: str | None = None
-    stream: bool | None = None
-    messages: list[_InputMessage] | None = None
+    messages: list[_Message] | None = None
+    tools: Raw = Raw(b"")
 
 
 class _ModelOnly(Struct, frozen=True):
@@ -106,49 +115,28 @@ class _StreamRequest(Struct, frozen=True):
 
 
 _completion = msgspec.json.Decoder(_Completion)
+_usage_only = msgspec.json.Decoder(_UsageOnly)
 _request = msgspec.json.Decoder(_Request)
 _model_only = msgspec.json.Decoder(_ModelOnly)
 _stream_request = msgspec.json.Decoder(_StreamRequest)
 _members = msgspec.json.Decoder(dict[str, Raw])
 
 
-class OpenAIChat:
+class OpenAIChat(HttpDialect):
     """One chat completion request and its answer."""
 
     def __init__(self, head: RequestHead) -> None:
-        self._request = BodyCopy()
-        self._answer: BodyCopy | None = None
+        super().__init__(head)
+        self._answer = BodyCopy()
         self._events: SseSplitter | None = None
         self._model: str | None = None
 
     def answered(self, head: ResponseHead) -> Iterable[Event]:
         """Choose how the body is read: by its type, not by what was asked for."""
-        if head.content_type.startswith("text/event-stream") and head.content_encoding in ("", "identity"):
+        if is_event_stream(head):
             self._events = SseSplitter()
-        else:
-            self._answer = BodyCopy(head.content_encoding)
-        return ()
-
-    def decode(self, frame: Frame) -> Iterable[Event]:
-        """Collect the request; read the answer as it comes."""
-        if frame.side is Side.AGENT:
-            self._request.add(frame.data)
-        elif self._events is not None:
-            return [event for sse in self._events.feed(frame.data) for event in self._chunk(sse.data)]
-        elif self._answer is not None:
-            self._answer.add(frame.data)
-        return ()
-
-    def ended(self, side: Side, end: End) -> Iterable[Event]:
-        """The request is known once complete; so is an answer that is not streamed."""
-        if side is Side.AGENT:
-            return self._begun()
-        if end is not End.COMPLETE:
-            return ()
-        if self._answer is not None:
-            completion = decode_json(_completion, self._answer.content())
-            return [*(self._read(completion) if completion else ()), Finished()]
-        return [Finished()]
+        self._answer = BodyCopy(head.content_encoding)
+        return super().answered(head)
 
     def _begun(self) -> Iterator[Event]:
         body = self._request.content()
@@ -159,50 +147,78 @@ class OpenAIChat:
         yield Began(Modality.LLM, model=request.model, input_chars=_input_chars(request))
         yield RequestComplete()
 
+    def _answer_piece(self, data: bytes) -> Iterable[Event]:
+        if self._events is None:
+            self._answer.add(data)
+            return NO_EVENTS
+        events: list[Event] = []
+        for sse in self._events.feed(data):
+            events.extend(self._chunk(sse.data))
+        return events
+
+    def _answer_complete(self) -> Iterable[Event]:
+        data = self._answer.content() if self._events is None else self._events.rest()
+        self._answer.clear()
+        return [*self._chunk(data), Finished()]
+
     def _chunk(self, data: bytes | None) -> Iterable[Event]:
         if data is None:
-            return ()
+            return NO_EVENTS
         if data == b"[DONE]":
             return (Finished(),)
         completion = decode_json(_completion, data)
-        return self._read(completion) if completion else ()
+        if completion is None:
+            part = decode_json(_usage_only, data)
+            return NO_EVENTS if part is None else self._read(_Completion(usage=part.usage, model=part.model))
+        return self._read(completion)
 
     def _read(self, completion: _Completion) -> list[Event]:
         events: list[Event] = []
-        for choice in completion.choices or ():
-            text = _text(choice.delta or choice.message)
-            if text:
-                events.append(TextOut(text))
+        if completion.choices:
+            for choice in completion.choices:
+                message = choice.delta or choice.message
+                if message is not None:
+                    _say(message, events)
         if self._model is None and completion.model:
             self._model = completion.model
             events.append(Named(completion.model))
-        if completion.usage is not None:
-            events.append(Used(completion.usage.usage()))
-        if completion.error is not None:
-            events.append(Failed(str(completion.error.code or completion.error.type or "error")[:64]))
+        if completion.usage is not None and (usage := completion.usage.usage()) != NOTHING_USED:
+            events.append(Used(usage))
+        if completion.error is not None or completion.object == "error":
+            error = completion.error if isinstance(completion.error, _ErrorBody) else _ErrorBody()
+            events.append(Failed(short_code(error.code) or short_code(error.type) or "provider_error"))
         return events
 
 
-def _text(message: _Message | None) -> str:
-    if message is None:
-        return ""
-    text = message.content or message.refusal or ""
-    for call in message.tool_calls or ():
-        if call.function is not None:
-            text += (call.function.name or "") + (call.function.arguments or "")
-    return text
+def _say(message: _Message, events: list[Event]) -> None:
+    """Add what a message says to ``events``: its reasoning, then its answer."""
+    thought = message.reasoning_content or message.reasoning
+    if thought:
+        events.append(Reasoned(thought))
+    text = message.content if type(message.content) is str else _text(message)
+    if message.tool_calls or message.function_call is not None:
+        text = _text(message)
+    if text:
+        events.append(TextOut(text))
+
+
+def _text(message: _Message) -> str:
+    content = message.content
+    if isinstance(content, list):
+        content = "".join([part.text or "" for part in content])
+    calls = [call.function for call in message.tool_calls or ()]
+    pieces = [content or message.refusal or ""]
+    for function in (*calls, message.function_call):
+        if function is not None:
+            pieces += (function.name or "", function.arguments or "")
+    return "".join(pieces)
 
 
 def _input_chars(request: _Request) -> int | None:
+    """Characters of the prompt, the calls made earlier and the tools offered included."""
     if request.messages is None:
         return None
-    count = 0
-    for message in request.messages:
-        if isinstance(message.content, str):
-            count += len(message.content)
-        elif message.content is not None:
-            count += sum(len(part.text or "") for part in message.content)
-    return count
+    return sum(len(_text(message)) for message in request.messages) + len(bytes(request.tools))
 
 
 def with_usage_asked(body: bytes) -> bytes | None:

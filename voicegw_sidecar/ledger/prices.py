@@ -7,12 +7,13 @@ The catalogue: https://pypi.org/project/voice-prices (MIT, bundled snapshot, no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 
 import msgspec
 import voice_prices
 from msgspec import Struct
+from msgspec.structs import replace
 
 from voicegw_sidecar import estimate
 from voicegw_sidecar.terms import NANO_PER_USD, NOTHING_USED, Cost, CostSource, Modality, Usage
@@ -81,16 +82,17 @@ class PriceBook:
         """Price one exchange; None nano-dollars where no price or no usage is known."""
         name = f"{item.provider}/{item.model}"
         if name in self._overrides:
-            return _cost(_by_rates(item.usage, self._overrides[name]), CostSource.OVERRIDE)
+            return _by_rates(item, self._overrides[name], CostSource.OVERRIDE)
         if item.is_local:
             return Cost(0, CostSource.LOCAL)
-        if item.usage == NOTHING_USED or item.model is None:
+        if item.model is None:
             return UNKNOWN_COST
         if name in self._supplement:
-            return _cost(_by_rates(item.usage, self._supplement[name]), CostSource.SUPPLEMENT)
+            return _by_rates(item, self._supplement[name], CostSource.SUPPLEMENT)
         if item.catalogue_provider is None:
             return UNKNOWN_COST
-        return _by_catalogue(item, item.catalogue_provider, item.catalogue_model or item.model)
+        provider, model = item.catalogue_provider, item.catalogue_model or item.model
+        return _cost(item, CostSource.CATALOGUE, lambda usage: _catalogue_usd(usage, provider, model))
 
 
 def read_supplement(content: bytes) -> dict[str, Rates]:
@@ -103,77 +105,86 @@ def read_supplement(content: bytes) -> dict[str, Rates]:
     }
 
 
-def _cost(usd: Decimal | None, source: CostSource, *, estimated: bool = False) -> Cost:
-    return UNKNOWN_COST if usd is None else Cost(nanousd(usd), source, estimated)
-
-
 def nanousd(usd: Decimal) -> int:
     """Round a decimal of dollars to whole nano-dollars, half to even."""
     return int((usd * NANO_PER_USD).to_integral_value(ROUND_HALF_EVEN))
 
 
-def _by_catalogue(item: Priced, provider: str, model: str) -> Cost:
-    try:
-        usd = _catalogue_usd(item.usage, provider, model)
-        if usd is None and item.modality is Modality.TTS:
-            # sold by tokens, and the answer did not say how many
-            usd = _catalogue_usd(_tokens_only(estimate.speech_usage(item.usage)), provider, model)
-            return _cost(usd, CostSource.CATALOGUE, estimated=True)
-    except LookupError:
-        return UNKNOWN_COST
-    return _cost(usd, CostSource.CATALOGUE)
+def _cost(item: Priced, source: CostSource, price: Callable[[Usage], Decimal | None]) -> Cost:
+    """Price what was used by one unit: tokens where they are known and sold, else seconds or characters.
+
+    Speech from a model that is sold by tokens, whose answer did not say how many, is estimated.
+    """
+    usage = item.usage
+    if item.modality is Modality.LLM and (usage.input_tokens is None or usage.output_tokens is None):
+        return UNKNOWN_COST  # half a bill is none
+    for part in (_tokens_of(usage), _units_of(usage)):
+        # a unit of which nothing was used costs 0 only where there is no other
+        usd = price(part) if _has_amount(part) or (part != NOTHING_USED and not _has_amount(usage)) else None
+        if usd is not None:
+            return Cost(nanousd(usd), source)
+    if item.modality is Modality.TTS and usage.characters is not None and usage.output_audio_tokens is None:
+        usd = price(_tokens_of(estimate.speech_usage(usage)))
+        if usd is not None:
+            return Cost(nanousd(usd), source, estimated=True)
+    return UNKNOWN_COST
 
 
-def _tokens_only(usage: Usage) -> Usage:
-    return Usage(input_tokens=usage.input_tokens, output_audio_tokens=usage.output_audio_tokens)
+def _has_amount(usage: Usage) -> bool:
+    return any((usage.input_tokens, usage.output_tokens, usage.output_audio_tokens, usage.audio_s, usage.characters))
+
+
+def _tokens_of(usage: Usage) -> Usage:
+    return replace(usage, audio_s=None, audio_out_s=None, characters=None)
+
+
+def _units_of(usage: Usage) -> Usage:
+    return Usage(audio_s=usage.audio_s, characters=usage.characters)
 
 
 def _catalogue_usd(usage: Usage, provider: str, model: str) -> Decimal | None:
-    """Ask the catalogue; None where it knows the model but has no price for what was used."""
-    has_tokens = usage.input_tokens is not None or usage.output_tokens is not None
+    """Ask the catalogue; None where it does not know the model or has no price for what was used."""
     audio_out_tokens = usage.output_audio_tokens
-    result = voice_prices.calc_price(
-        voice_prices.Usage(
-            input_tokens=usage.input_tokens,
-            cache_read_tokens=usage.cached_input_tokens,
-            output_tokens=usage.output_tokens if usage.output_tokens is not None else audio_out_tokens,
-            input_audio_tokens=usage.input_audio_tokens,
-            output_audio_tokens=audio_out_tokens,
-            # a model takes tokens, seconds or characters: never two of them, or it would be paid twice
-            audio_input_seconds=None if has_tokens or usage.audio_s is None else Decimal(str(usage.audio_s)),
-            characters=None if has_tokens else usage.characters,
-        ),
-        model,
-        provider_id=provider,
-    )
+    try:
+        result = voice_prices.calc_price(
+            voice_prices.Usage(
+                input_tokens=usage.input_tokens,
+                cache_read_tokens=usage.cached_input_tokens,
+                output_tokens=usage.output_tokens if usage.output_tokens is not None else audio_out_tokens,
+                input_audio_tokens=usage.input_audio_tokens,
+                output_audio_tokens=audio_out_tokens,
+                audio_input_seconds=None if usage.audio_s is None else Decimal(str(usage.audio_s)),
+                characters=usage.characters,
+            ),
+            model,
+            provider_id=provider,
+        )
+    except (LookupError, ValueError):  # unknown, or figures that contradict each other
+        return None
     return None if result.unpriced_usage else result.total_price
 
 
-def _by_rates(usage: Usage, rates: Rates) -> Decimal | None:
-    """Price by plain rates; None where something was used that has no rate, or nothing that has one is known."""
-    lines: list[tuple[Decimal | None, Decimal | None]] = []
-    text_input = usage.input_tokens
-    if text_input is not None:
-        cached, audio = usage.cached_input_tokens or 0, 0
-        if rates.audio_input_per_mtok is not None:
-            audio = usage.input_audio_tokens or 0
-            lines.append((rates.audio_input_per_mtok, audio / _MILLION))
-        cached_rate = rates.cached_input_per_mtok if rates.cached_input_per_mtok is not None else rates.input_per_mtok
-        lines.append((rates.input_per_mtok, (text_input - cached - audio) / _MILLION))
-        lines.append((cached_rate, cached / _MILLION))
-    text_output, audio_output = usage.output_tokens, usage.output_audio_tokens
-    if audio_output is not None and rates.audio_output_per_mtok is not None:
-        lines.append((rates.audio_output_per_mtok, audio_output / _MILLION))
-        text_output = None if text_output is None else text_output - audio_output
-    if text_output is not None:
-        lines.append((rates.output_per_mtok, text_output / _MILLION))
-    if usage.audio_s is not None and rates.per_minute is not None:
-        lines.append((rates.per_minute, Decimal(str(usage.audio_s)) / _MINUTE_S))
-    if usage.characters is not None and rates.per_1k_chars is not None:
-        lines.append((rates.per_1k_chars, usage.characters / _THOUSAND))
-    priced = [(rate, amount) for rate, amount in lines if rate is not None]
-    is_whole = all(rate is not None or not amount for rate, amount in lines)
-    by_tokens_only = not any((rates.per_minute, rates.per_1k_chars))
-    if not priced or (by_tokens_only and not is_whole):
+def _by_rates(item: Priced, rates: Rates, source: CostSource) -> Cost:
+    return _cost(item, source, lambda usage: _rated_usd(usage, rates))
+
+
+def _rated_usd(usage: Usage, rates: Rates) -> Decimal | None:
+    """Price by plain rates; None where something was used that has no rate, or nothing was."""
+    audio_in = 0 if rates.audio_input_per_mtok is None else usage.input_audio_tokens or 0
+    audio_out = 0 if rates.audio_output_per_mtok is None else usage.output_audio_tokens or 0
+    text_in = max(0, (usage.input_tokens or 0) - audio_in)
+    cached = min(usage.cached_input_tokens or 0, text_in)
+    text_out = usage.output_tokens if usage.output_tokens is not None else usage.output_audio_tokens or 0
+    cached_rate = rates.input_per_mtok if rates.cached_input_per_mtok is None else rates.cached_input_per_mtok
+    lines = (
+        (rates.input_per_mtok, (text_in - cached) / _MILLION),
+        (cached_rate, cached / _MILLION),
+        (rates.audio_input_per_mtok, audio_in / _MILLION),
+        (rates.output_per_mtok, max(0, text_out - audio_out) / _MILLION),
+        (rates.audio_output_per_mtok, audio_out / _MILLION),
+        (rates.per_minute, Decimal(str(usage.audio_s or 0)) / _MINUTE_S),
+        (rates.per_1k_chars, (usage.characters or 0) / _THOUSAND),
+    )
+    if usage == NOTHING_USED or any(rate is None and amount for rate, amount in lines):
         return None
-    return sum((rate * (amount or Decimal(0)) for rate, amount in priced), Decimal(0))
+    return sum((rate * amount for rate, amount in lines if rate is not None), Decimal(0))

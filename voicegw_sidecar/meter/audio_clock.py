@@ -22,6 +22,8 @@ class AudioClock:
     def __init__(self) -> None:
         self.position_s = 0.0
         self.voiced_until_s: float | None = None
+        self._heard_bytes = 0
+        self._kept_from_s = 0.0
         self._ends_s: list[float] = []
         self._times_ns: list[int] = []
         self._noise_level = float(_SILENCE_LEVEL)
@@ -29,19 +31,21 @@ class AudioClock:
     def relayed(self, data: bytes, pcm: PcmFormat, at_ns: int) -> None:
         """Take note of a frame of audio and of its last loud window."""
         start_s = self.position_s
-        self.position_s += pcm.seconds(len(data))
+        self._heard_bytes += len(data)
+        self.position_s = pcm.seconds(self._heard_bytes)  # not a sum of seconds: those drift
         self._ends_s.append(self.position_s)
         self._times_ns.append(at_ns)
         if len(self._ends_s) > KEPT_FRAMES * 2:
+            self._kept_from_s = self._ends_s[KEPT_FRAMES - 1]
             del self._ends_s[:KEPT_FRAMES], self._times_ns[:KEPT_FRAMES]
         for number, level in enumerate(levels(data, pcm)):
             if level > max(_SILENCE_LEVEL, self._noise_level * _VOICE_OVER_NOISE):
-                self.voiced_until_s = start_s + (number + 1) * WINDOW_S
+                self.voiced_until_s = min(start_s + (number + 1) * WINDOW_S, self.position_s)
             self._noise_level = min(max(float(level), 1.0), self._noise_level * _NOISE_RISE)
 
     def time_of(self, position_s: float) -> int | None:
         """Return when the audio at ``position_s`` was relayed; None before the first kept frame or without any."""
-        if not self._ends_s or position_s < 0:
+        if not self._ends_s or position_s < self._kept_from_s:
             return None
         # a word that ends with the last sample of a frame was relayed with that frame, not the next
         index = bisect_left(self._ends_s, position_s - 1e-6)

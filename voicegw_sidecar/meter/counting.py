@@ -29,4 +29,3 @@ class StrippedLength:
     def value(self) -> int:
         """Code points counted so far."""
         return self._chars
-

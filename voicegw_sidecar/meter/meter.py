@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from voicegw_sidecar import estimate
 from voicegw_sidecar.events import (
+    Answered,
     AudioIn,
     AudioOut,
     Began,
@@ -20,6 +21,7 @@ from voicegw_sidecar.events import (
     Finished,
     Interim,
     Named,
+    Reasoned,
     RequestComplete,
     Stopped,
     StreamDuration,
@@ -33,6 +35,10 @@ from voicegw_sidecar.meter.counting import StrippedLength
 from voicegw_sidecar.terms import NS_PER_MS, Exchange, FirstBasis, Mark, Modality, Status, Usage
 
 _REMAINDER_S = 0.005  # below this, what is left of a stream is rounding
+_MODEL_LIMIT_CHARS = 128
+_MOST_TOKENS = 10**10  # more than this in one exchange is nonsense, as is less than nothing
+_MOST_SECONDS = 10.0**7
+_DIGITS = 6  # seconds are kept to the microsecond, so that the stretches of a stream sum exactly
 _FIRST_OUTPUT = {Modality.LLM: Mark.FIRST_TOKEN, Modality.TTS: Mark.FIRST_AUDIO, Modality.STT: Mark.FINAL}
 
 
@@ -54,11 +60,12 @@ Change = Opened | Closed
 class _Running:
     """One exchange while it is open."""
 
-    def __init__(self, ref: int, modality: Modality | None, model: str | None, at_ns: int, input_chars: int | None) -> None:
+    def __init__(self, ref: int, event: Began, at_ns: int) -> None:
         self.ref = ref
-        self.modality = modality
-        self.model = model
-        self.input_chars = input_chars
+        self.modality = event.modality
+        self.model = _name(event.model)
+        self.input_chars = event.input_chars
+        self.upload_s = event.audio_s
         self.marks_ns = {Mark.STARTED: at_ns}
         self.spoken = StrippedLength()
         self.output_chars = 0
@@ -123,8 +130,9 @@ class Meter:
             case Began():
                 self._begin(event, at_ns)
             case StreamDuration():
-                self._duration_s = event.audio_s
-            case Failed() if event.key == "*":
+                if 0.0 <= event.audio_s <= _MOST_SECONDS:
+                    self._duration_s = event.audio_s
+            case Failed() if event.key == "*" and "*" not in self._open:
                 for key in list(self._open):
                     self._fail(key, event.code, at_ns)
             case _:
@@ -132,7 +140,7 @@ class Meter:
 
     def close(self, status: Status, at_ns: int, error: str | None = None) -> None:
         """End everything still open with ``status``; a stream's silent remainder becomes ``idle``."""
-        if self._is_stream and not self._open and (self._duration_s or 0.0) - self._billed_s > _REMAINDER_S:
+        if self._is_stream and not self._open and self._heard_s() - self._billed_s > _REMAINDER_S:
             self._open_stream(at_ns)  # the provider bills more than was relayed since the last utterance
         for key, running in list(self._open.items()):
             ending = self._ending(running, status)
@@ -156,6 +164,10 @@ class Meter:
         match event:
             case RequestComplete():
                 running.mark(Mark.REQUEST_COMPLETE, at_ns)
+            case Answered():
+                running.mark(Mark.FIRST_BYTE, at_ns)
+            case Reasoned():
+                running.output_chars += len(event.text)
             case TextIn():
                 if running.spoken.add(event.text):
                     running.mark(Mark.FIRST_TEXT_SENT, at_ns)
@@ -173,9 +185,9 @@ class Meter:
                 if Mark.FINAL in running.marks_ns:
                     self._finish(event.key, Status.OK, at_ns)
             case Used():
-                running.reported = event.usage
+                running.reported = _plausible(event.usage)
             case Named():
-                running.model = event.model
+                running.model = _name(event.model)
             case Finished():
                 self._finish(event.key, Status.OK, at_ns)
             case Stopped():
@@ -188,7 +200,7 @@ class Meter:
     def _begin(self, event: Began, at_ns: int) -> None:
         if event.key in self._open:
             self._finish(event.key, Status.CANCELLED, at_ns)
-        running = _Running(self._next_ref, event.modality, event.model, at_ns, event.input_chars)
+        running = _Running(self._next_ref, event, at_ns)
         self._next_ref += 1
         self._open[event.key] = running
         if event.modality is Modality.STT:
@@ -213,6 +225,8 @@ class Meter:
         position_s, basis = event.speech_end_s, FirstBasis.PROVIDER
         if position_s is None:
             position_s, basis = self._clock.voiced_until_s, FirstBasis.SOUND_LEVEL
+            if position_s is not None and position_s <= self._billed_s:
+                position_s = None  # nothing loud since the previous utterance: that one's end is not this one's
         ended_ns = None if position_s is None else self._clock.time_of(position_s)
         if ended_ns is None:
             running.marks_ns.pop(Mark.SPEECH_ENDED, None)
@@ -229,19 +243,23 @@ class Meter:
         running = self._open.pop(key)
         running.marks_ns[Mark.ENDED] = at_ns
         if self._is_stream and running.modality is Modality.STT:
-            relayed_s = max(self._clock.position_s, self._duration_s or 0.0)
-            if status is Status.IDLE and self._clock.position_s > 0 and relayed_s - self._billed_s < _REMAINDER_S:
-                return  # the stream ended with its last utterance: there is no remainder
-            self._closed.append(self._exchange(running, status, error))
-            self._billed_s = relayed_s
+            exchange = self._exchange(running, status, error)
+            self._billed_s = max(self._billed_s, self._heard_s())
+            audio_s = exchange.usage.audio_s
+            is_nothing = status is Status.IDLE and audio_s is not None and audio_s < _REMAINDER_S
+            if is_nothing and running in self._opened:
+                self._opened.remove(running)  # the stream ended with its last utterance: there is no remainder
+                return
         else:
-            self._closed.append(self._exchange(running, status, error))
+            exchange = self._exchange(running, status, error)
+        self._closed.append(exchange)
 
     def _exchange(self, running: _Running, status: Status, error: str | None) -> Exchange:
         marks_ns = running.marks_ns
         usage, estimated = self._usage(running, status)
         ended_ns = marks_ns.get(Mark.ENDED)
-        first_ms = _between_ms(marks_ns, self._start_of(running), _FIRST_OUTPUT.get(running.modality) if running.modality else None)
+        output = None if running.modality is None else _FIRST_OUTPUT.get(running.modality)
+        first_ms = _between_ms(marks_ns, self._start_of(running), output)
         return Exchange(
             ref=running.ref,
             modality=running.modality,
@@ -266,35 +284,70 @@ class Meter:
 
     def _usage(self, running: _Running, status: Status) -> tuple[Usage, bool]:
         """Reported where the provider said it, counted where it can be, else estimated and flagged so."""
-        broken = status in (Status.CANCELLED, Status.PARTIAL, Status.OPEN)
+        is_broken = status in (Status.CANCELLED, Status.PARTIAL, Status.OPEN)
         if status is Status.UPSTREAM_ERROR and not running.has_output and not self._is_stream:
             return running.reported or Usage(), False
         match running.modality:
             case None:
                 return Usage(), False
             case Modality.LLM | Modality.S2S:
-                if running.reported is not None:
-                    return running.reported, False
-                return estimate.llm_usage(running.input_chars, running.output_chars), True
+                return _llm_usage(running, is_broken=is_broken)
             case Modality.TTS:
+                audio_s = running.audio_out_s if running.audio_out_known else None
                 counted = Usage(
                     characters=running.spoken.value,
-                    audio_out_s=running.audio_out_s if running.audio_out_known else None,
+                    audio_out_s=None if audio_s is None else round(audio_s, _DIGITS),
                 )
                 if running.reported is not None:
                     return _merged(counted, running.reported), False
-                return counted, broken
+                return counted, is_broken
             case Modality.STT:
-                if not self._is_stream:
-                    return running.reported or Usage(), False
-                return Usage(audio_s=self._stretch_s()), False
+                if self._is_stream:
+                    return Usage(audio_s=self._stretch_s()), False
+                reported = running.reported or Usage()
+                if reported.audio_s is None and running.upload_s is not None:
+                    reported = replace(reported, audio_s=round(running.upload_s, _DIGITS))
+                return reported, is_broken and running.reported is None
+
+    def _heard_s(self) -> float:
+        """Seconds of the whole stream so far: as the provider counts them once it has said so, else as relayed."""
+        return round(self._clock.position_s if self._duration_s is None else self._duration_s, _DIGITS)
 
     def _stretch_s(self) -> float | None:
         """Seconds of audio since the previous exchange of the stream; None for compressed audio."""
-        heard_s = self._duration_s if self._duration_s is not None else self._clock.position_s
-        if not heard_s:
-            return None
-        return max(0.0, heard_s - self._billed_s)
+        heard_s = self._heard_s()
+        return max(0.0, round(heard_s - self._billed_s, _DIGITS)) if heard_s else None
+
+
+def _llm_usage(running: _Running, *, is_broken: bool) -> tuple[Usage, bool]:
+    """Fill what was not reported, or was reported before there was an answer, with estimates."""
+    guessed = estimate.llm_usage(running.input_chars, running.output_chars)
+    reported = running.reported
+    if reported is None:
+        return guessed, True
+    is_early = is_broken and not reported.output_tokens and running.output_chars > 0
+    if reported.output_tokens is None or is_early:
+        reported = replace(reported, output_tokens=guessed.output_tokens)
+    if reported.input_tokens is None:
+        reported = replace(reported, input_tokens=guessed.input_tokens)
+    return reported, reported != running.reported
+
+
+def _name(model: str | None) -> str | None:
+    """Return a model's name as it can be stored: short, and with nothing that is no text."""
+    if not model:
+        return None
+    return model[:_MODEL_LIMIT_CHARS].encode("utf-8", "replace").decode()
+
+
+def _plausible(usage: Usage) -> Usage:
+    """Return ``usage`` without figures that cannot be meant: negative ones and those beyond any exchange."""
+    wrong: dict[str, None] = {}
+    for name in usage.__struct_fields__:
+        value = getattr(usage, name)
+        if value is not None and not 0 <= value <= (_MOST_SECONDS if isinstance(value, float) else _MOST_TOKENS):
+            wrong[name] = None
+    return replace(usage, **wrong) if wrong else usage
 
 
 def _between_ms(marks_ns: dict[Mark, int], start: Mark, end: Mark | None) -> float | None:

@@ -29,11 +29,12 @@ from voicegw_sidecar.events import (
 )
 from voicegw_sidecar.providers.base import AuthStyle, Endpoint, ErrorShape, Provider
 from voicegw_sidecar.terms import Modality
-from voicegw_sidecar.wire.frames import Frame, Kind, RequestHead, Side
+from voicegw_sidecar.wire.body import short_code
+from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, Side
 from voicegw_sidecar.wire.pcm import PcmFormat, base64_size, pcm_format
 
 CONTEXT_LIMIT = 1024
-"""Contexts followed at once on one socket; one more than any agent was seen to hold by three orders."""
+"""Contexts followed at once on one socket; a thousand times what any agent was seen to hold."""
 
 
 class _OutputFormat(Struct, frozen=True):
@@ -58,14 +59,14 @@ class _Generated(Struct, frozen=True):
     type: str = ""
     context_id: str | None = None
     data: str | None = None
-    done: bool = False
+    done: bool | None = None
     error_code: str | None = None
     status_code: int | None = None
 
 
 class _TurnMessage(Struct, frozen=True):
     type: str = ""
-    transcript: str = ""
+    transcript: str | None = None
     error_code: str | None = None
 
 
@@ -104,25 +105,34 @@ class CartesiaSpeech(SocketDialect):
         self._contexts[key] = pcm_format(output.encoding, output.sample_rate)
         return [Began(Modality.TTS, key, sent.model_id), TextIn(text, key)]
 
-    def _told(self, answer: _Generated) -> list[Event]:
-        key = answer.context_id
-        if answer.type == "error":
-            if key is not None:
+    def ended(self, side: Side, end: End) -> Iterable[Event]:
+        """Cartesia closing, even in good order, leaves open contexts unspoken."""
+        if side is Side.AGENT or end is not End.COMPLETE:
+            return NO_EVENTS
+        return (Failed("connection_closed", key="*"),)
+
+    def _told(self, answer: _Generated) -> Iterable[Event]:
+        key = answer.context_id or ""
+        match answer.type:
+            case "error" if key:
                 self._contexts.pop(key, None)
-            else:
+                return (Failed(_code(answer), key),)
+            case "error":
                 self._contexts.clear()
-            return [Failed(answer.error_code or f"error_{answer.status_code or 'frame'}", "*" if key is None else key)]
-        key = key or ""
-        if key not in self._contexts:
-            return []
-        if answer.type == "chunk" and answer.data:
-            pcm = self._contexts[key]
-            size_bytes = base64_size(len(answer.data), answer.data.count("=", -2))
-            return [AudioOut(pcm.seconds(size_bytes) if pcm else None, key)]
-        if answer.done and answer.type == "done":
-            del self._contexts[key]
-            return [Finished(key)]
-        return []
+                return (Failed(_code(answer), key="*"),)
+            case "chunk" if answer.data and key in self._contexts:
+                pcm = self._contexts[key]
+                size_bytes = base64_size(len(answer.data), answer.data.count("=", -2))
+                return (AudioOut(pcm.seconds(size_bytes) if pcm else None, key),)
+            case "done" if answer.done is not False and key in self._contexts:
+                del self._contexts[key]
+                return (Finished(key),)
+            case _:
+                return NO_EVENTS
+
+
+def _code(answer: _Generated) -> str:
+    return short_code(answer.error_code) or f"error_{answer.status_code or 'frame'}"
 
 
 class CartesiaTurns(SocketDialect):
@@ -141,12 +151,12 @@ class CartesiaTurns(SocketDialect):
         if message is None:
             return NO_EVENTS
         match message.type:
-            case "turn.update" if message.transcript:
+            case "turn.update" | "turn.eager_end" if message.transcript:
                 return (Interim(message.transcript),)
             case "turn.end" if message.transcript:
                 return (Final(message.transcript), UtteranceEnded())
             case "error":
-                return (Failed(message.error_code or "provider_error", key="*"),)
+                return (Failed(short_code(message.error_code) or "provider_error", key="*"),)
             case _:
                 return NO_EVENTS
 

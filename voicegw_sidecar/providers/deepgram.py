@@ -8,6 +8,7 @@ Captures: tests/captures/deepgram_listen_*.jsonl, deepgram_speak_*.jsonl
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 import msgspec
@@ -30,10 +31,14 @@ from voicegw_sidecar.events import (
 )
 from voicegw_sidecar.providers.base import AuthStyle, Endpoint, ErrorShape, Provider
 from voicegw_sidecar.terms import Modality
-from voicegw_sidecar.wire.frames import Frame, Kind, RequestHead, Side
+from voicegw_sidecar.wire.body import short_code
+from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, Side
 from voicegw_sidecar.wire.pcm import pcm_format
 
 _SPEAK_RATE_HZ = 24_000  # what /v1/speak sends where the query names no rate
+_SPEAK_MODEL = "aura-asteria-en"  # what speaks where the query names no model
+_SAME_WORD_S = 0.001
+_FLUSH_LIMIT = 1024  # flushes followed that the provider has not answered
 
 
 class _Word(Struct, frozen=True):
@@ -41,34 +46,44 @@ class _Word(Struct, frozen=True):
 
 
 class _Alternative(Struct, frozen=True):
-    transcript: str = ""
-    words: list[_Word] = []
+    transcript: str | None = None
+    words: list[_Word] | None = None
 
 
 class _Channel(Struct, frozen=True):
-    alternatives: list[_Alternative] = []
+    alternatives: list[_Alternative] | None = None
 
 
 class _Listened(Struct, frozen=True):
     """Any message of the listen socket; ``channel`` is a list of numbers where it is no transcript."""
 
     type: str = ""
-    is_final: bool = False
-    speech_final: bool = False
-    from_finalize: bool = False
+    is_final: bool | None = None
+    speech_final: bool | None = None
+    from_finalize: bool | None = None
     channel: _Channel | list[int] | None = None
-    start: float | None = None
     duration: float | None = None
+    last_word_end: float | None = None
+
+
+class _Bare(Struct, frozen=True):
+    """What still counts of a message whose ``channel`` is in no known shape."""
+
+    type: str = ""
+    is_final: bool | None = None
+    speech_final: bool | None = None
+    from_finalize: bool | None = None
 
 
 class _Spoken(Struct, frozen=True):
     type: str = ""
-    text: str = ""
-    err_code: str | None = None
-    code: str | None = None
+    text: str | None = None
+    err_code: str | int | None = None
+    code: str | int | None = None
 
 
 _listened = msgspec.json.Decoder(_Listened)
+_bare = msgspec.json.Decoder(_Bare)
 _spoken = msgspec.json.Decoder(_Spoken)
 
 
@@ -79,19 +94,23 @@ class DeepgramListen(SocketDialect):
         self._model = head.parameter("model")
         self._pcm = pcm_format(head.parameter("encoding"), head.number("sample_rate"), head.number("channels") or 1)
         self._begun = False
+        self._spoken_until_s = 0.0
+        self._ended_at_s: float | None = None
 
     def decode(self, frame: Frame) -> Iterable[Event]:
         """Binary frames are audio, text frames JSON."""
         if frame.side is Side.AGENT:
             return self._heard(frame.data) if frame.kind is Kind.BINARY and frame.data else NO_EVENTS
-        message = decode_json(_listened, frame.data) if frame.kind is Kind.TEXT else None
+        if frame.kind is not Kind.TEXT:
+            return NO_EVENTS
+        message = decode_json(_listened, frame.data) or _without_channel(frame.data)
         if message is None:
             return NO_EVENTS
         match message.type:
             case "Results":
                 return self._results(message)
             case "UtteranceEnd":
-                return (UtteranceEnded(),)
+                return self._gap(message.last_word_end)
             case "Metadata" if message.duration is not None:
                 return (StreamDuration(message.duration),)
             case "Error":
@@ -107,69 +126,135 @@ class DeepgramListen(SocketDialect):
         events.append(AudioIn(data, self._pcm))
         return events
 
-    def _results(self, message: _Listened) -> list[Event]:
+    def _results(self, message: _Listened) -> Iterable[Event]:
         channel = message.channel
         best = channel.alternatives[0] if isinstance(channel, _Channel) and channel.alternatives else _Alternative()
+        if not message.is_final:
+            return (Interim(best.transcript),) if best.transcript else NO_EVENTS
         events: list[Event] = []
         if best.transcript:
-            if message.is_final:
-                events.append(Final(best.transcript, best.words[-1].end if best.words else None))
-            else:
-                events.append(Interim(best.transcript))
-        if message.is_final and (message.speech_final or message.from_finalize):
-            events.append(UtteranceEnded())
+            speech_end_s = best.words[-1].end if best.words else None
+            self._spoken_until_s = max(self._spoken_until_s, speech_end_s or 0.0)
+            events.append(Final(best.transcript, speech_end_s))
+        if message.speech_final or message.from_finalize:
+            events.extend(self._end())
         return events
+
+    def _gap(self, last_word_end_s: float | None) -> Iterable[Event]:
+        """End the utterance, unless the gap is the one after an utterance that has ended already."""
+        is_old = last_word_end_s is not None and self._ended_at_s is not None and last_word_end_s >= 0
+        if is_old and (last_word_end_s or 0.0) <= (self._ended_at_s or 0.0) + _SAME_WORD_S:
+            return NO_EVENTS
+        return self._end()
+
+    def _end(self) -> Iterable[Event]:
+        if self._spoken_until_s:
+            self._ended_at_s = self._spoken_until_s
+        return (UtteranceEnded(),)
+
+
+def _without_channel(data: bytes) -> _Listened | None:
+    bare = decode_json(_bare, data)
+    return None if bare is None else _Listened(bare.type, bare.is_final, bare.speech_final, bare.from_finalize)
 
 
 class DeepgramSpeak(SocketDialect):
     """``/v1/speak``: Speak and Flush up, binary audio and Flushed down; utterances in order, keyed by number."""
 
     def __init__(self, head: RequestHead) -> None:
-        self._model = head.parameter("model")
+        self._model = head.parameter("model") or _SPEAK_MODEL
         rate_hz = head.number("sample_rate") or _SPEAK_RATE_HZ
         self._pcm = pcm_format(head.parameter("encoding") or "linear16", rate_hz)
-        self._sending = 0
+        self._number = 0
         self._has_text = False
-        self._sounding = 0
+        # utterances that were flushed, oldest first; None is a flush of nothing
+        self._flushed: deque[int | None] = deque()
+        self._has_audio = False
+        self._clearing = 0
+        self._is_closing = False
 
     def decode(self, frame: Frame) -> Iterable[Event]:
-        """Binary frames are audio of the oldest utterance that was not flushed yet."""
+        """Binary frames are audio of the oldest utterance that is not spoken yet."""
         if frame.kind is Kind.BINARY:
-            seconds = self._pcm.seconds(len(frame.data)) if self._pcm else None
-            return (AudioOut(seconds, str(self._sounding)),) if frame.side is Side.PROVIDER else NO_EVENTS
+            return self._sounded(frame.data) if frame.side is Side.PROVIDER else NO_EVENTS
         message = decode_json(_spoken, frame.data)
         if message is None:
             return NO_EVENTS
         return self._asked(message) if frame.side is Side.AGENT else self._told(message)
 
-    def _asked(self, message: _Spoken) -> list[Event]:
-        key = str(self._sending)
+    def ended(self, side: Side, end: End) -> Iterable[Event]:
+        """A close in good order is the answer to ``Close``; unasked it leaves utterances unspoken."""
+        if side is Side.AGENT or end is not End.COMPLETE:
+            return NO_EVENTS
+        if not self._is_closing:
+            return (Failed("connection_closed", key="*"),)
+        return [Finished(str(number)) for number in self._waiting()]
+
+    def _waiting(self) -> list[int]:
+        """Utterances not spoken to their end, oldest first."""
+        flushed = [number for number in self._flushed if number is not None]
+        return [*flushed, self._number] if self._has_text else flushed
+
+    def _sounded(self, data: bytes) -> Iterable[Event]:
+        if self._clearing or not data:
+            return NO_EVENTS
+        self._has_audio = True
+        sounding = next((number for number in self._flushed if number is not None), self._number)
+        return (AudioOut(self._pcm.seconds(len(data)) if self._pcm else None, str(sounding)),)
+
+    def _asked(self, message: _Spoken) -> Iterable[Event]:
         events: list[Event] = []
+        text = message.text or ""
         match message.type:
-            case "Speak" if message.text.strip() or self._has_text:
+            case "Speak" if text.strip() or self._has_text:
                 if not self._has_text:
                     self._has_text = True
-                    events.append(Began(Modality.TTS, key, self._model))
-                events.append(TextIn(message.text, key))
-            case "Flush" if self._has_text:
-                self._sending += 1
-                self._has_text = False
+                    events.append(Began(Modality.TTS, str(self._number), self._model))
+                events.append(TextIn(text, str(self._number)))
+            case "Flush" if len(self._flushed) < _FLUSH_LIMIT:
+                self._flushed.append(self._number if self._has_text else None)
+                self._next()
             case "Clear":
-                events.extend(Stopped(str(number)) for number in range(self._sounding, self._sending + 1))
-                self._sending += self._has_text
-                self._has_text = False
-                self._sounding = self._sending
+                events.extend(Stopped(str(number)) for number in self._waiting())
+                self._flushed.clear()
+                self._next()
+                self._has_audio = False
+                self._clearing += 1  # what is still under way belongs to what was stopped
+            case "Close":
+                self._is_closing = True
             case _:
                 pass
         return events
 
-    def _told(self, message: _Spoken) -> list[Event]:
-        if message.type == "Flushed" and self._sounding < self._sending:
-            self._sounding += 1
-            return [Finished(str(self._sounding - 1))]
-        if message.type == "Error":
-            return [Failed(message.err_code or message.code or "provider_error", key="*")]
-        return []
+    def _next(self) -> None:
+        self._number += self._has_text
+        self._has_text = False
+
+    def _told(self, message: _Spoken) -> Iterable[Event]:
+        match message.type:
+            case "Cleared":
+                self._clearing = max(0, self._clearing - 1)
+            case "Flushed" if not self._clearing:
+                return self._spoken_to_end()
+            case "Error":
+                code = short_code(message.err_code) or short_code(message.code) or "provider_error"
+                self._flushed.clear()
+                self._next()
+                return (Failed(code, key="*"),)
+            case _:
+                pass
+        return NO_EVENTS
+
+    def _spoken_to_end(self) -> Iterable[Event]:
+        """Match a ``Flushed`` to its flush: one of nothing has no audio before it, and may go unanswered."""
+        if self._has_audio:
+            while len(self._flushed) > 1 and self._flushed[0] is None:
+                self._flushed.popleft()
+        number = self._flushed.popleft() if self._flushed else None
+        if number is None:
+            return NO_EVENTS
+        self._has_audio = False
+        return (Finished(str(number)),)
 
 
 def _listen_catalogue_model(model: str, head: RequestHead) -> str:
@@ -189,8 +274,12 @@ DEEPGRAM = Provider(
     errors=ErrorShape(_error_body),
     endpoints=(
         Endpoint(
-            "GET", "/v1/listen", Modality.STT, DeepgramListen,
-            is_socket=True, catalogue_model=_listen_catalogue_model,
+            "GET",
+            "/v1/listen",
+            Modality.STT,
+            DeepgramListen,
+            is_socket=True,
+            catalogue_model=_listen_catalogue_model,
         ),
         Endpoint("GET", "/v1/speak", Modality.TTS, DeepgramSpeak, is_socket=True),
     ),

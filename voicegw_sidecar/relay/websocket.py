@@ -122,7 +122,12 @@ class SocketExchange:
         except asyncio.CancelledError:
             # the agent's connection is gone; what it had sent before, a close above all, still goes on
             await asyncio.wait((up,), timeout=_LAST_WORDS_S)
-            if not self._is_closing and up.done() and not up.cancelled() and (payload := up.result().payload) is not None:
+            if (
+                not self._is_closing
+                and up.done()
+                and not up.cancelled()
+                and (payload := up.result().payload) is not None
+            ):
                 await _say_close(provider, payload)
             raise
         finally:

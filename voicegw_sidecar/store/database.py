@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
+from msgspec.structs import replace
 
 from voicegw_sidecar.errors import StoreFailed
 from voicegw_sidecar.ids import IdSource
@@ -162,8 +163,6 @@ def _close_interrupted(connection: apsw.Connection, node_id: str, zone: tzinfo) 
     with connection:
         query = f"SELECT {READ_EXCHANGE} FROM exchange WHERE status = 'open' AND node_id = ?"  # noqa: S608 - constant
         for values in connection.execute(query, (node_id,)).fetchall():
-            row = from_columns(values)
-            connection.execute(
-                "UPDATE exchange SET status = ?, estimated = 1 WHERE id = ?", (Status.INTERRUPTED, row.id)
-            )
+            row = replace(from_columns(values), status=Status.INTERRUPTED, estimated=True)
+            connection.execute("UPDATE exchange SET status = ?, estimated = 1 WHERE id = ?", (row.status, row.id))
             add_to_days(connection, row, zone)

@@ -11,7 +11,7 @@ import re
 from msgspec import Struct
 
 _BOUNDARY = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
-_NAME = re.compile(rb'\bname="([^"]*)"')
+_NAME = re.compile(rb'\bname=(?:"([^"]*)"|([^";\s]+))')
 _FILENAME = re.compile(rb"\bfilename\*?=")
 _HEAD_LIMIT_BYTES = 8192
 
@@ -27,7 +27,9 @@ class Part(Struct, frozen=True):
 def boundary(content_type: str) -> bytes | None:
     """Return the boundary that a Content-Type names, or None."""
     match = _BOUNDARY.search(content_type)
-    return match.group(1).encode() if match and content_type.lower().startswith("multipart/") else None
+    if match is None or not content_type.lower().startswith("multipart/"):
+        return None
+    return match.group(1).strip().encode("utf-8", "replace")
 
 
 def parts(body: bytes, mark: bytes) -> list[Part]:
@@ -40,5 +42,6 @@ def parts(body: bytes, mark: bytes) -> list[Part]:
         head, separator, data = piece.partition(b"\r\n\r\n")
         name = _NAME.search(head[:_HEAD_LIMIT_BYTES])
         if separator and name:
-            found.append(Part(name.group(1).decode("utf-8", "replace"), bool(_FILENAME.search(head)), data))
+            text = (name.group(1) or name.group(2) or b"").decode("utf-8", "replace")
+            found.append(Part(text, bool(_FILENAME.search(head)), data))
     return found

@@ -8,7 +8,8 @@ Reference: https://html.spec.whatwg.org/multipage/server-sent-events.html (read 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
@@ -18,7 +19,7 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
 
-class SseEvent(Struct, frozen=True):
+class SseEvent(Struct, frozen=True, gc=False):
     """One event: its joined ``data`` (None for a comment or an empty event) and its bytes on the wire."""
 
     data: bytes | None
@@ -40,14 +41,23 @@ class SseSplitter:
         """Bytes of the event that has not ended yet."""
         return self._pending
 
+    def rest(self) -> bytes | None:
+        """Return the data of an event that the end of the stream cut short of its blank line.
+
+        Browsers drop such an event; servers that forget the blank line mean it.
+        """
+        pending, self._pending = self._pending, b""
+        return None if self._skipping or not pending else self._data(pending)
+
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Return the events that ``chunk`` completes."""
         buffer = self._pending + chunk if self._pending else chunk
         events: list[SseEvent] = []
         start = 0
-        for match in _EVENT_END.finditer(buffer):
-            raw = buffer[start : match.end()]
-            start = match.end()
+        # what was pending holds no end, so only its last bytes can be part of one
+        for end in _event_ends(buffer, max(0, len(self._pending) - 3)):
+            raw = buffer[start:end]
+            start = end
             if self._skipping:
                 self._skipping = False
                 continue
@@ -74,6 +84,16 @@ class SseSplitter:
         return b"\n".join(values) if values else None
 
 
+def _event_ends(buffer: bytes, start: int) -> Iterator[int]:
+    """Yield where each event ends; plain searching where all lines end with LF, as nearly all do."""
+    if b"\r" in buffer:
+        yield from (match.end() for match in _EVENT_END.finditer(buffer, start))
+        return
+    while (found := buffer.find(b"\n\n", start)) >= 0:
+        start = found + 2
+        yield start
+
+
 class SseFilter:
     """Passes a byte stream on event by event, leaving some events out; loses nothing else.
 
@@ -83,7 +103,7 @@ class SseFilter:
     def __init__(self, drops: Callable[[bytes | None], bool], limit_bytes: int = EVENT_LIMIT_BYTES) -> None:
         self._drops = drops
         self._limit_bytes = limit_bytes
-        self._splitter = SseSplitter(limit_bytes * 2)
+        self._splitter = SseSplitter(sys.maxsize)  # the limit is kept here: the splitter's would lose bytes
         self._passing = False
 
     def feed(self, chunk: bytes) -> bytes:
@@ -91,11 +111,13 @@ class SseFilter:
         if self._passing:
             return chunk
         kept = b"".join(event.raw for event in self._splitter.feed(chunk) if not self._drops(event.data))
-        if len(self._splitter.pending) > self._limit_bytes:
+        pending = self._splitter.pending
+        if len(pending) > self._limit_bytes:
             self._passing = True
-            return kept + self._splitter.pending
+            self._splitter = SseSplitter()
+            return kept + pending
         return kept
 
     def rest(self) -> bytes:
         """Return the bytes of an event that never ended."""
-        return b"" if self._passing else self._splitter.pending
+        return self._splitter.pending

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands, on a machine that has only Python >= 3.11 and the
+# package registries: makes its environment, then runs each stage and prints how long it took.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+stages=()
+stage() { # stage NAME COMMAND...: run it, note its seconds
+    local name=$1 start=$SECONDS
+    shift
+    echo "== $name"
+    if ! "$@"; then
+        echo "check: stage '$name' failed after $((SECONDS - start)) s" >&2
+        exit 1
+    fi
+    stages+=("$(printf '%5d s  %s' $((SECONDS - start)) "$name")")
+}
+
+environment() {
+    local wanted
+    wanted=$(sha256sum pyproject.toml | cut -d' ' -f1)
+    if [ "$(cat .cache/check-venv/.wanted 2>/dev/null)" != "$wanted" ]; then
+        rm -rf .cache/check-venv
+        "${PYTHON:-python3}" -m venv .cache/check-venv
+        .cache/check-venv/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'
+        echo "$wanted" > .cache/check-venv/.wanted
+    fi
+    [ -f static/vendor/htmx.min.js ] || .cache/check-venv/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+}
+
+programs() { # a browser for the pages, a voice for speech-to-text, and what an executable is built with
+    local missing=()
+    command -v chromium > /dev/null || missing+=(chromium)
+    command -v espeak-ng > /dev/null || missing+=(espeak-ng)
+    command -v objdump > /dev/null || missing+=(binutils)
+    [ ${#missing[@]} -eq 0 ] && return 0
+    local become=()
+    [ "$(id -u)" -eq 0 ] || become=(sudo)
+    export DEBIAN_FRONTEND=noninteractive
+    "${become[@]}" apt-get -qq update > /dev/null
+    "${become[@]}" apt-get -qq install -y --no-install-recommends "${missing[@]}" > /dev/null
+}
+
+lint() {
+    "$bin/ruff" check . && "$bin/ruff" format --check . && "$bin/codespell" \
+        && ! git ls-files 2> /dev/null | grep -E '\.min\.(js|css)$'
+}
+
+mkdir -p .cache
+bin=.cache/check-venv/bin
+stage "environment" environment
+stage "programs" programs
+stage "lint" lint
+stage "types" "$bin/mypy"
+stage "layers" "$bin/lint-imports" --no-cache
+stage "tests" "$bin/python" -m pytest "$@"
+echo
+printf '%s\n' "${stages[@]}"
+printf '%5d s  in all\n' "$SECONDS"

@@ -1,0 +1,310 @@
+"""Proves that an installed voicegw-sidecar works: ``python build/selftest.py COMMAND [ARGUMENT…]``.
+
+COMMAND is whatever starts it: the executable, a console script, or ``python -m voicegw_sidecar``. It is run
+from an empty folder, with its own temporary directory, no time zones and no certificates but its own. Standard
+library only, so it runs wherever the command does. No network but loopback, no key, nothing left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+START_LIMIT_S = 20.0
+STOP_LIMIT_S = 5.0
+ROW_LIMIT_S = 5.0
+SILENCE_S = 0.01
+ANSWER = [f'data: {{"choices":[{{"delta":{{"content":"{word} é"}}}}]}}\n\n'.encode() for word in ("one", "two")] + [
+    b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\r\n\r\n',
+    b"data: [DONE]\n\n",
+]
+QUESTION = {
+    "model": "gpt-4o-mini",
+    "messages": [{"role": "user", "content": "Say something."}],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+}
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+_local = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Failed(Exception):
+    """A check did not hold; the message says what was found."""
+
+
+class Upstream(BaseHTTPRequestHandler):
+    """A provider that streams known bytes in pieces, and repeats what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+    asked: list[bytes] = []  # noqa: RUF012 - one list for all requests is the point
+
+    def do_POST(self) -> None:
+        """Answer any request."""
+        self.asked.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in (*ANSWER, b""):
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.wfile.flush()
+            time.sleep(SILENCE_S)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Sidecar:
+    """The command, and the folder in which it may leave things."""
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        self.command = command
+        self.folder = folder
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("VOICEGW")},
+            "TMPDIR": str(self.temporary),
+            "PYTHONTZPATH": "",
+            "SSL_CERT_FILE": str(folder / "none.pem"),
+            "SSL_CERT_DIR": str(folder / "none"),
+        }
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [*self.command, *words],
+            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=START_LIMIT_S, check=False,
+        )  # fmt: skip
+
+    @contextmanager
+    def running(self, number: signal.Signals, *words: str) -> Iterator[tuple[str, str]]:
+        """Run a command until it has printed its address; at the end stop it by a signal, and look for remains.
+
+        Yields the address and what was printed.
+        """
+        before = set(self.temporary.iterdir())
+        said, complained = self.folder / "stdout", self.folder / "stderr"
+        with said.open("wb") as out, complained.open("wb") as err:
+            process = subprocess.Popen(
+                [*self.command, *words],
+                cwd=self.folder, env=self.environment, stdout=out, stderr=err, start_new_session=True,
+            )  # fmt: skip
+        try:
+            address = wait_for(lambda: _address(process, said, complained), START_LIMIT_S, "no address was printed")
+            yield address, said.read_text()
+            process.send_signal(number)
+            started = time.perf_counter()
+            code = process.wait(STOP_LIMIT_S)
+            expect(code == 0, f"exit code {code} after {number.name}, expected 0: {complained.read_text()}")
+            passed(f"{words[0]} stops on {number.name} with exit code 0", started)
+            expect(not _group_is_alive(process.pid), "a child process outlived the command")
+            left = set(self.temporary.iterdir()) - before
+            expect(not left, f"left in the temporary directory: {sorted(path.name for path in left)}")
+            passed(f"{words[0]} leaves no process and no temporary file", started)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"still running {STOP_LIMIT_S:.0f} s after {number.name}") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+_checks = 0
+
+
+def passed(name: str, started: float) -> None:
+    """Count a check and print its duration."""
+    global _checks
+    _checks += 1
+    print(f"{1000 * (time.perf_counter() - started):7.0f} ms  {name}", flush=True)
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    """Fail with the message unless it holds."""
+    if not holds:
+        raise Failed(otherwise)
+
+
+def wait_for(ask: Callable[[], Any], limit_s: float, otherwise: str) -> Any:
+    """Ask until there is an answer."""
+    end = time.perf_counter() + limit_s
+    while (answer := ask()) is None:
+        expect(time.perf_counter() < end, f"{otherwise} within {limit_s:.0f} s")
+        time.sleep(0.005)
+    return answer
+
+
+def fetch(address: str, body: object = None) -> tuple[int, str, bytes]:
+    """Return the status, content type and body of an answer."""
+    content = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer selftest"} if content else {}
+    try:
+        with _local.open(urllib.request.Request(address, content, headers), timeout=10) as answer:
+            return answer.status, answer.headers["Content-Type"] or "", answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers["Content-Type"] or "", error.read()
+
+
+def _address(process: subprocess.Popen[bytes], said: Path, complained: Path) -> str | None:
+    found = ADDRESS.search(said.read_text())
+    if found is None and process.poll() is not None:
+        raise Failed(f"ended with exit code {process.returncode} before it listened: {complained.read_text()}")
+    return found and found.group()
+
+
+def _group_is_alive(group: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.killpg(group, 0)
+        return True
+    return False
+
+
+def check_version(sidecar: Sidecar) -> None:
+    """``--version`` prints a name and a number."""
+    started = time.perf_counter()
+    result = sidecar.run("--version")
+    printed = result.stdout.strip()
+    expect(
+        result.returncode == 0 and re.fullmatch(r"voicegw-sidecar \d+\.\d+\.\d+\S*", printed) is not None,
+        f"--version: exit code {result.returncode}, printed {printed!r} {result.stderr!r}",
+    )
+    passed(f"--version says {printed}", started)
+
+
+def check_demo(sidecar: Sidecar) -> None:
+    """The demonstration relays, meters and prices an exchange with a simulated provider, and shows it."""
+    started = time.perf_counter()
+    with sidecar.running(signal.SIGINT, "demo", "--port", "0", "--agents", "0") as (base, printed):
+        for path in ("/health", "/ready", "/v1/status"):
+            status, content_type, content = fetch(base + path)
+            expect(status == 200 and "json" in content_type, f"{path}: {status} {content!r}")
+            json.loads(content)
+            passed(f"demo answers {path}", started)
+            started = time.perf_counter()
+        expect("/p/acme/openai/v1" in printed, f"demo names no address for OpenAI: {printed!r}")
+
+        status, content_type, content = fetch(f"{base}/p/acme/openai/v1/chat/completions", QUESTION)
+        expect(status == 200 and content_type.startswith("text/event-stream"), f"chat: {status} {content!r}")
+        events = content.decode().strip().split("\n\n")
+        expect(events[-1] == "data: [DONE]", f"the stream ends with {events[-1]!r}")
+        chunks = [json.loads(event.removeprefix("data: ")) for event in events[:-1]]
+        text = "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
+        usage = chunks[-1]["usage"]
+        expect(bool(text.strip()), "the stream carries no text")
+        passed(f"demo relays a streamed exchange of {len(content)} bytes", started)
+
+        started = time.perf_counter()
+        row = wait_for(lambda: _row(base, "acme"), ROW_LIMIT_S, "/v1/logs does not show the exchange")
+        found = {"provider": row["provider"], "status": row["status"], "tokens": row["usage"].get("output_tokens")}
+        wanted = {"provider": "openai", "status": "ok", "tokens": usage["completion_tokens"]}
+        expect(found == wanted, f"/v1/logs says {found}, expected {wanted}")
+        expect((row["cost_usd"] or 0) > 0, f"the exchange has no price: {row}")
+        passed(f"/v1/logs has its usage and its cost, {row['cost_usd']:.8f} USD", started)
+        check_pages(base)
+
+
+def check_pages(base: str) -> None:
+    """Templates and static files are there."""
+    started = time.perf_counter()
+    status, content_type, content = fetch(f"{base}/")
+    expect(status == 200 and content_type.startswith("text/html"), f"/: {status} {content[:200]!r}")
+    expect(b"/static/vendor/htmx.min.js" in content and b"</html>" in content, "/ does not name htmx")
+    passed("the page renders and names htmx", started)
+    for path, kind, needed in (
+        ("/static/app.css", "text/css", b"{"),
+        ("/static/vendor/htmx.min.js", "text/javascript", b"htmx"),
+    ):
+        started = time.perf_counter()
+        status, content_type, content = fetch(base + path)
+        expect(
+            status == 200 and content_type.startswith(kind) and needed in content,
+            f"{path}: {status} {content_type} {len(content)} bytes",
+        )
+        passed(f"{path} is served", started)
+
+
+def _row(base: str, project: str) -> dict[str, Any] | None:
+    rows = json.loads(fetch(f"{base}/v1/logs?project={project}")[2])["logs"]
+    return rows[0] if rows else None
+
+
+def check_serve(sidecar: Sidecar) -> None:
+    """A configured sidecar relays bytes unchanged, keeps the row, and stops on SIGTERM."""
+    upstream = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    database, config = sidecar.folder / "selftest.db", sidecar.folder / "good.yaml"
+    config.write_text(
+        "timezone: Europe/Berlin\n"
+        f"cost_tracking: {{db_path: '{database}'}}\n"
+        f"providers: {{openai: {{base_url: 'http://127.0.0.1:{upstream.server_port}/v1'}}}}\n"
+        "serve: {port: 0, drain_seconds: 1}\n"
+    )
+    started = time.perf_counter()
+    with sidecar.running(signal.SIGTERM, "serve", "--config", str(config)) as (base, _):
+        status = fetch(f"{base}/health")[0]
+        expect(status == 200, f"/health: {status}")
+        passed("serve, without the system's time zones and certificates, answers /health", started)
+        started = time.perf_counter()
+        status, _, content = fetch(f"{base}/openai/v1/chat/completions", QUESTION)
+        expect((status, content) == (200, b"".join(ANSWER)), f"sent {b''.join(ANSWER)!r}, relayed {status} {content!r}")
+        expect(Upstream.asked == [json.dumps(QUESTION).encode()], f"the provider was asked {Upstream.asked!r}")
+        passed("serve relays a streamed exchange byte for byte", started)
+    upstream.shutdown()
+    upstream.server_close()
+    started = time.perf_counter()
+    result = sidecar.run("logs", "--config", str(config), "--json")
+    expect(result.returncode == 0, f"logs: exit code {result.returncode} {result.stderr!r}")
+    expect(len(json.loads(result.stdout)["logs"]) == 1, f"logs: expected the one exchange, found {result.stdout}")
+    passed("logs finds the exchange in the database afterwards", started)
+
+
+def check_bad_configuration(sidecar: Sidecar) -> None:
+    """A fault in the configuration is one line and exit code 2."""
+    config = sidecar.folder / "bad.yaml"
+    config.write_text(f"serve: {{port: fast}}\ncost_tracking: {{db_path: '{sidecar.folder / 'none.db'}'}}\n")
+    started = time.perf_counter()
+    result = sidecar.run("check", "--config", str(config))
+    lines = result.stderr.splitlines()
+    expect(
+        result.returncode == 2 and len(lines) == 1 and "serve.port" in lines[0] and "Traceback" not in result.stderr,
+        f"check of a bad configuration: exit code {result.returncode}, stderr {result.stderr!r}",
+    )
+    passed("check words a fault in one line, exit code 2", started)
+
+
+def main(command: list[str]) -> int:
+    """Run every check; the first that fails ends the run."""
+    if not command:
+        print("usage: selftest.py COMMAND [ARGUMENT…]", file=sys.stderr)
+        return 2
+    if os.sep in command[0]:
+        command[0] = os.path.abspath(command[0])
+    with tempfile.TemporaryDirectory(prefix="selftest-") as folder:
+        sidecar = Sidecar(command, Path(folder))
+        try:
+            for check in (check_version, check_demo, check_serve, check_bad_configuration):
+                check(sidecar)
+        except Failed as error:
+            print(f"selftest: failed: {error}", file=sys.stderr)
+            return 1
+    print(f"selftest: {_checks} checks passed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,114 @@
+"""The one-file executable: works, on bare machines too, and stays within its size and time."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.build.support import ROOT, selftest
+
+pytestmark = pytest.mark.timeout(400)  # the first test may have to build it
+
+SIZE_LIMIT_BYTES = 30_000_000
+VERSION_LIMIT_S = 0.3
+INGREDIENTS = (
+    "voicegw_sidecar", "templates", "static", "build/early.py", "build/notices.py", "voicegw.spec", "pyproject.toml",
+)  # fmt: skip
+
+
+def _newest(path: Path) -> float:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return max(file.stat().st_mtime for file in files if file.is_file() and "__pycache__" not in file.parts)
+
+
+@pytest.fixture(scope="module")
+def executable() -> Path:
+    """``dist/voicegw-sidecar``, built if anything in it has changed since."""
+    built = ROOT / "dist" / "voicegw-sidecar"
+    if not built.is_file() or built.stat().st_mtime < max(_newest(ROOT / name) for name in INGREDIENTS):
+        result = subprocess.run(
+            ["bash", ROOT / "build" / "bundle.sh"],
+            cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout
+    return built
+
+
+@pytest.fixture
+def foreign() -> Iterator[Path]:
+    """A folder that any user may read, with ``tmp``, which any user may write."""
+    with tempfile.TemporaryDirectory(prefix="voicegw-test-") as name:
+        folder = Path(name)
+        (folder / "tmp").mkdir()
+        (folder / "tmp").chmod(0o777)
+        folder.chmod(0o555)
+        yield folder
+        folder.chmod(0o755)
+
+
+def test_it_passes_the_selftest_with_an_empty_environment(executable: Path) -> None:
+    assert selftest(executable, environment={}) >= 17
+
+
+def test_it_runs_with_nothing_set_at_all(executable: Path, tmp_path: Path) -> None:
+    (tmp_path / "voicegw.yaml").write_text("cost_tracking: {db_path: here.db}\n")
+    result = subprocess.run([executable, "check"], cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_user_who_may_write_nowhere_but_in_tmpdir(executable: Path, foreign: Path) -> None:
+    """Neither the working directory nor a home is writable."""
+    foreign.chmod(0o755)
+    copy = Path(shutil.copy(executable, foreign))
+    foreign.chmod(0o555)
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    process = subprocess.Popen(
+        [copy, "demo", "--port", "0", "--agents", "0"],
+        cwd=foreign, env={"TMPDIR": str(foreign / "tmp")}, stdout=subprocess.PIPE, text=True, **nobody,
+    )  # fmt: skip
+    with process:
+        try:
+            assert process.stdout is not None
+            found = next(filter(None, (re.search(r"http://\S+/", line) for line in process.stdout)))
+            with urllib.request.urlopen(found.group(), timeout=10) as page:
+                assert b"htmx.min.js" in page.read()
+            (unpacked,) = (foreign / "tmp").glob("_MEI*")
+            assert (unpacked / "uvloop").is_dir()
+            assert (unpacked / "LICENSE").is_file()
+            notices = (unpacked / "THIRD_PARTY_NOTICES.txt").read_text(encoding="utf-8")
+            assert all(f"\n{name} " in notices for name in ("aiohttp", "apsw", "certifi", "htmx", "Python", "uvloop"))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert list((foreign / "tmp").iterdir()) == []
+
+
+def test_two_run_side_by_side(executable: Path) -> None:
+    processes = [subprocess.Popen([executable, "--version"], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = {process.communicate(timeout=20)[0] for process in processes}
+    assert len(answers) == 1
+    assert answers.pop().startswith("voicegw-sidecar ")
+
+
+def test_size(executable: Path) -> None:
+    assert executable.stat().st_size < SIZE_LIMIT_BYTES
+
+
+def test_version_is_quick(executable: Path) -> None:
+    durations = []
+    for _ in range(7):
+        started = time.perf_counter()
+        subprocess.run([executable, "--version"], check=True, capture_output=True)
+        durations.append(time.perf_counter() - started)
+    assert min(durations) < VERSION_LIMIT_S

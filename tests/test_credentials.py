@@ -1,0 +1,45 @@
+"""Keys on their way: out with the agent's, in with the configured one, in the provider's own style."""
+
+from __future__ import annotations
+
+import pytest
+
+from voicegw_sidecar.credentials import swapped_headers, swapped_query, swapped_subprotocols
+from voicegw_sidecar.providers import BY_ID
+from voicegw_sidecar.terms import Secret
+
+KEY = Secret("k-1")
+SENT = (("authorization", "Bearer agent"), ("X-API-Key", "agent"), ("xi-api-key", "agent"), ("X-Mine", "1"),
+        ("X-VoiceGW-Project", "acme"), ("X-LiveKit-Worker-Token", "t"))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("provider", "expected"),
+    [("openai", ("Authorization", "Bearer k-1")), ("groq", ("Authorization", "Bearer k-1")),
+     ("deepgram", ("Authorization", "Token k-1")), ("assemblyai", ("Authorization", "k-1")),
+     ("anthropic", ("X-API-Key", "k-1")), ("cartesia", ("X-API-Key", "k-1")), ("elevenlabs", ("xi-api-key", "k-1"))],
+)  # fmt: skip
+def test_a_configured_key_takes_the_place_of_all_others(provider: str, expected: tuple[str, str]) -> None:
+    assert swapped_headers(SENT, BY_ID[provider], KEY) == (("X-Mine", "1"), expected)
+
+
+def test_without_one_the_agents_own_pass_but_never_our_headers() -> None:
+    assert swapped_headers(SENT, BY_ID["openai"], None) == SENT[:4]
+
+
+def test_query_keys_are_taken_out_and_the_rest_stays_as_written() -> None:
+    query = "a=%2F&api_key=agent&access%5Ftoken=agent&b"
+    assert swapped_query(query, BY_ID["cartesia"], KEY) == "a=%2F&b"
+    assert swapped_query(query, BY_ID["cartesia"], None) == query
+    assert swapped_query(query, BY_ID["openai"], KEY) == query
+
+
+def test_subprotocols_that_carry_a_key_stay_behind() -> None:
+    assert swapped_subprotocols("token, agent-key", KEY) == ()
+    assert swapped_subprotocols("realtime, openai-insecure-api-key.agent", KEY) == ("realtime",)
+    assert swapped_subprotocols("token, agent-key", None) == ("token", "agent-key")
+    assert swapped_subprotocols(None, KEY) == ()
+
+
+def test_a_secret_cannot_be_printed() -> None:
+    assert "k-1" not in f"{KEY!r} {KEY} {[KEY]}"
