@@ -13,7 +13,9 @@ KEYED = Access([Secret("admin-key")], [Secret("viewer-key")])
 PUBLIC = Access([Secret("admin-key")], [], ["voice.lan"], "https://voice.example.com")
 
 
-def caller(*headers: tuple[str, str], method: str = "GET", peer: str = "127.0.0.1", host: str | None = "127.0.0.1:8080") -> Caller:
+def caller(
+    *headers: tuple[str, str], method: str = "GET", peer: str = "127.0.0.1", host: str | None = "127.0.0.1:8080"
+) -> Caller:
     pairs = [*([("Host", host)] if host is not None else []), *headers]
     return Caller(method, "http", pairs, peer)
 
@@ -25,7 +27,9 @@ def outcome(access: Access, who: Caller, area: Area) -> str:
         return error.code
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]", "[::1]:8080", "127.8.9.1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]", "[::1]:8080", "127.8.9.1"]
+)
 @pytest.mark.parametrize("area", list(Area))
 def test_loopback_hosts_are_served(host: str, area: Area) -> None:
     assert outcome(OPEN_ACCESS, caller(host=host), area) in (Role.ADMIN.value, Role.NOBODY.value)
@@ -55,7 +59,9 @@ def test_pages_of_other_sites_are_refused_on_every_path(area: Area, header: tupl
     assert outcome(OPEN_ACCESS, caller(header), area) == "cross_site"
 
 
-@pytest.mark.parametrize("header", [("Origin", "http://127.0.0.1:8080"), ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "none")])
+@pytest.mark.parametrize(
+    "header", [("Origin", "http://127.0.0.1:8080"), ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "none")]
+)
 def test_own_pages_and_sdks_are_served(header: tuple[str, str]) -> None:
     assert outcome(OPEN_ACCESS, caller(header), Area.API) == "admin"
 
@@ -71,12 +77,16 @@ def test_a_link_from_another_site_may_open_a_page_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("key", "method", "expected"),
     [(None, "GET", "unauthorized"), ("Bearer wrong", "GET", "unauthorized"), ("Bearer ", "GET", "unauthorized"),
-     ("Basic admin-key", "GET", "unauthorized"), ("admin-key", "GET", "unauthorized"), ("Bearer admin-ke", "GET", "unauthorized"),
+     ("Basic admin-key", "GET", "unauthorized"), ("admin-key", "GET", "unauthorized"),
+     ("Bearer admin-ke", "GET", "unauthorized"),
      ("Bearer admin-key", "GET", "admin"), ("bearer admin-key", "POST", "admin"),
-     ("Bearer viewer-key", "GET", "viewer"), ("Bearer viewer-key", "POST", "forbidden"), ("Bearer viewer-key", "DELETE", "forbidden")],
+     ("Bearer viewer-key", "GET", "viewer"), ("Bearer viewer-key", "POST", "forbidden"),
+     ("Bearer viewer-key", "DELETE", "forbidden")],
 )  # fmt: skip
 @pytest.mark.parametrize("area", [Area.API, Area.PAGE])
-def test_with_a_key_configured_the_control_plane_needs_one(key: str | None, method: str, expected: str, area: Area) -> None:
+def test_with_a_key_configured_the_control_plane_needs_one(
+    key: str | None, method: str, expected: str, area: Area
+) -> None:
     headers = [] if key is None else [("Authorization", key)]
     assert outcome(KEYED, caller(*headers, method=method), area) == expected
 
@@ -93,7 +103,14 @@ def test_with_a_key_configured_agents_and_orchestrators_on_this_machine_need_non
 )  # fmt: skip
 def test_calls_from_off_this_machine_are_refused_until_agents_have_keys(who: Caller) -> None:
     assert outcome(PUBLIC, who, Area.DATA) == "unauthorized"
-    assert outcome(PUBLIC, Caller(who.method, who.scheme, [*who.headers, ("Authorization", "Bearer admin-key")], who.peer), Area.API) == "admin"
+    assert (
+        outcome(
+            PUBLIC,
+            Caller(who.method, who.scheme, [*who.headers, ("Authorization", "Bearer admin-key")], who.peer),
+            Area.API,
+        )
+        == "admin"
+    )
 
 
 def test_without_a_key_nobody_off_this_machine_is_served() -> None:
@@ -102,4 +119,7 @@ def test_without_a_key_nobody_off_this_machine_is_served() -> None:
 
 def test_the_public_url_is_an_origin_of_ours() -> None:
     key = ("Authorization", "Bearer admin-key")
-    assert outcome(PUBLIC, caller(key, ("Origin", "https://voice.example.com"), host="voice.example.com"), Area.API) == "admin"
+    assert (
+        outcome(PUBLIC, caller(key, ("Origin", "https://voice.example.com"), host="voice.example.com"), Area.API)
+        == "admin"
+    )

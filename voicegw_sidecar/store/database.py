@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from voicegw_sidecar.errors import StoreFailed
 from voicegw_sidecar.ids import IdSource
-from voicegw_sidecar.store.migrate import migrate, schema_version
+from voicegw_sidecar.store.migrate import migrate, schema_version, transaction
 from voicegw_sidecar.store.records import READ_EXCHANGE, ExchangeRow, from_columns
 from voicegw_sidecar.store.writer import WriteLate, Writer, WriteRow, WriterState, add_to_days
 from voicegw_sidecar.terms import Status
@@ -160,7 +160,7 @@ def _node_id(connection: apsw.Connection, wall_ns: int) -> str:
 
 def _close_interrupted(connection: apsw.Connection, node_id: str, zone: tzinfo) -> None:
     """Close what was open when the last run died; its cost so far stands, flagged as an estimate."""
-    with connection:
+    with transaction(connection):
         query = f"SELECT {READ_EXCHANGE} FROM exchange WHERE status = 'open' AND node_id = ?"  # noqa: S608 - constant
         for values in connection.execute(query, (node_id,)).fetchall():
             row = replace(from_columns(values), status=Status.INTERRUPTED, estimated=True)

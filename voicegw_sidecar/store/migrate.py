@@ -5,6 +5,8 @@ A database newer than the program is refused before anything is written to it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -29,7 +31,7 @@ def migrate(connection: apsw.Connection) -> int:
             "it was written by a newer version; start that one, or name another database"
         )
     for version, file in enumerate(files[found:], start=found + 1):
-        with connection:
+        with transaction(connection):
             connection.execute(file.read_text(encoding="utf-8"))
             connection.pragma("user_version", version)
     return len(files)
@@ -38,3 +40,18 @@ def migrate(connection: apsw.Connection) -> int:
 def schema_version(connection: apsw.Connection) -> int:
     """Return the version of the schema in the file; 0 for a new one."""
     return int(str(connection.pragma("user_version")))
+
+
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """A plain transaction. Not the library's own savepoints: on a full disk SQLite rolls the whole
+    transaction back by itself, and releasing a savepoint that is gone would hide the reason.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

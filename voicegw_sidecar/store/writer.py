@@ -16,6 +16,7 @@ import apsw
 from msgspec import Struct
 
 from voicegw_sidecar.ledger.calendar import day_of, split_over_midnight
+from voicegw_sidecar.store.migrate import transaction
 from voicegw_sidecar.store.records import ADD_TO_DAY, MARK_LATE, WRITE_EXCHANGE, ExchangeRow, bindings
 from voicegw_sidecar.terms import Modality, Status
 
@@ -120,18 +121,13 @@ class Writer:
         delay_s = _RETRY_FIRST_S
         while True:
             try:
-                with self._connection:
-                    for write in self._batch:
-                        self._apply(write)
+                self._commit_batch()
                 break
             except _TRANSIENT as error:
                 self._report(type(error).__name__)
                 if self._stop_at_once.wait(delay_s):
                     return False
                 delay_s = min(delay_s * 2, _RETRY_LAST_S)
-            except apsw.Error:
-                self._write_one_by_one()
-                break
         if self._trouble is not None:
             logger.warning("store recovered", extra={"rows": len(self._batch)})
             self._trouble = None
@@ -141,15 +137,27 @@ class Writer:
                 write.committed()
         return True
 
-    def _write_one_by_one(self) -> None:
-        """A batch with a row the schema refuses: keep every other row of it."""
-        for write in self._batch:
-            try:
-                with self._connection:
+    def _commit_batch(self) -> None:
+        """Write the batch in one transaction; if the schema refuses a row, keep every other row of it.
+
+        Writing a row again is harmless: a closed row is never written, and never counted, twice.
+        """
+        try:
+            with transaction(self._connection):
+                for write in self._batch:
                     self._apply(write)
-            except apsw.Error as error:
-                self._rejected += 1
-                logger.error("row rejected", extra={"error": type(error).__name__})
+        except _TRANSIENT:
+            raise
+        except apsw.Error:
+            for write in self._batch:
+                try:
+                    with transaction(self._connection):
+                        self._apply(write)
+                except _TRANSIENT:
+                    raise
+                except apsw.Error as error:
+                    self._rejected += 1
+                    logger.error("row rejected", extra={"error": type(error).__name__})
 
     def _report(self, trouble: str) -> None:
         if self._trouble != trouble:

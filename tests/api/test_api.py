@@ -1,0 +1,179 @@
+"""The control plane over HTTP: shapes, refusals, and nothing of a key anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.conftest import StartSidecar
+from tests.relay.test_http import CHAT, OK_JSON, answer
+from tests.sidecar import Sidecar, raw_server, read_request, send_raw
+
+PROJECTS = """
+projects:
+  acme:
+    {name: Acme Voice, daily_budget: 0.0000024, tags: [production], providers: {openai: {api_key: CANARY}}}
+"""
+
+
+async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        await read_request(reader)
+        writer.write(answer(OK_JSON, "Content-Type: application/json"))
+        await writer.drain()
+
+
+async def one_call(sidecar: Sidecar, path: str = "/p/acme/s/call-1" + CHAT.removeprefix("/p/default")) -> str:
+    async with sidecar.http.post(sidecar.url + path, data=b'{"model":"gpt-4.1-mini"}') as response:
+        await response.read()
+        return response.headers["X-VoiceGW-Exchange"]
+
+
+async def test_a_call_is_seen_by_every_route(start_sidecar: StartSidecar) -> None:
+    async with raw_server(upstream) as url, start_sidecar(PROJECTS, openai=url) as sidecar:
+        exchange = await one_call(sidecar)
+        logs = await sidecar.get_json("/v1/logs?project=acme&modality=llm&session=call-1&status=ok&limit=1")
+        costs = await sidecar.get_json("/v1/costs?period=today&project=acme")
+        everyone = await sidecar.get_json("/v1/costs?period=month")
+        daily = await sidecar.get_json("/v1/costs/daily?project=acme&days=7")
+        projects = await sidecar.get_json("/v1/projects")
+        acme = await sidecar.get_json("/v1/projects/acme")
+        status = await sidecar.get_json("/v1/status")
+    [entry] = logs["logs"]
+    assert logs["next"] is None
+    names = ("id", "project", "session_id", "provider", "model", "modality", "status")
+    assert [entry[name] for name in names] == [exchange, "acme", "call-1", "openai", "gpt-4.1-mini", "llm", "ok"]
+    # 3 tokens in at 0.40 and 2 out at 1.60 USD a million
+    assert (entry["cost_usd"], entry["cost_source"], entry["usage"]) == (
+        0.0000044, "catalogue", {"input_tokens": 3, "output_tokens": 2})  # fmt: skip
+    assert (entry["http_status"], entry["estimated"], entry["late"], entry["error"]) == (200, False, False, None)
+    assert entry["first_ms_basis"] is None
+    assert costs["total_usd"] == 0.0000044
+    assert costs["by_model"] == {"openai/gpt-4.1-mini": {"cost_usd": 0.0000044, "requests": 1}}
+    assert set(costs) == {
+        "period",
+        "project",
+        "total_usd",
+        "requests",
+        "unpriced",
+        "by_provider",
+        "by_model",
+        "by_modality",
+        "by_project",
+    }
+    assert (everyone["project"], everyone["by_project"]["acme"]["requests"]) == (None, 1)
+    assert daily == [{"project": "acme", "day": daily[0]["day"], "cost_usd": 0.0000044}]
+    assert projects["stats"]["acme"] == {"requests_today": 1, "cost_today_usd": 0.0000044, "budget_status": "exceeded"}
+    assert [project["id"] for project in projects["projects"]] == ["default", "acme"]
+    assert (acme["name"], acme["accent"], acme["source"], acme["daily_budget"]) == (
+        "Acme Voice",
+        "green",
+        "yaml",
+        0.0000024,
+    )
+    assert status["providers"]["openai"]["configured"] is True
+    assert status["providers"]["deepgram"]["configured"] is False
+    assert "CANARY" not in str([logs, costs, everyone, daily, projects, acme, status])
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "named"),
+    [
+        ("/v1/costs?period=year", "bad_request", "period"), ("/v1/costs?perod=x", "bad_request", "did you mean period"),
+        ("/v1/costs?project=nope", "unknown_project", "nope"), ("/v1/costs/daily?days=0", "bad_request", "days"),
+        ("/v1/logs?limit=1001", "bad_request", "limit"), ("/v1/logs?limit=x", "bad_request", "limit"),
+        ("/v1/logs?status=fine", "bad_request", "status"), ("/v1/logs?modality=x", "bad_request", "modality"),
+        ("/v1/logs?before=1", "bad_request", "before"), ("/v1/logs?from=yesterday", "bad_request", "from"),
+        ("/v1/logs?limit=1&limit=2", "bad_request", "limit"), ("/v1/logs?project=x'--", "unknown_project", "project"),
+        ("/v1/projects/nope", "unknown_project", "nope"), ("/v1/nothing", "not_found", "nothing"),
+        ("/static/../pyproject.toml", "not_found", "static"), ("/static/nope.js", "not_found", "static"),
+    ],
+)  # fmt: skip
+async def test_bad_input_gets_one_clear_line(start_sidecar: StartSidecar, path: str, code: str, named: str) -> None:
+    async with start_sidecar() as sidecar:
+        reader, writer = await send_raw(
+            sidecar.url, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+        )
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+    assert f"X-VoiceGW-Error: {code}".encode() in head
+    assert b"x-should-retry: false" in head
+    assert named.encode() in body
+    assert b"\n" not in body
+
+
+async def test_times_without_rows_and_dates_are_taken(start_sidecar: StartSidecar) -> None:
+    async with start_sidecar() as sidecar:
+        for query in ("from=2026-11-21", "to=2026-11-21T10:00:00Z", "from=2026-11-21T10:00:00%2B02:00", "status=open"):
+            assert await sidecar.get_json(f"/v1/logs?{query}") == {"logs": [], "next": None}
+
+
+async def test_health_and_readiness(start_sidecar: StartSidecar) -> None:
+    async with start_sidecar("auth: {api_keys: [k-1]}\n") as sidecar:
+        health = await sidecar.get_json("/health")
+        assert (health["status"], set(health)) == ("ok", {"status", "version", "uptime_s"})
+        async with sidecar.http.get(sidecar.url + "/ready") as response:
+            assert (response.status, (await response.json())["status"]) == (200, "ready")
+        sidecar.running.runtime.is_draining = True
+        async with sidecar.http.get(sidecar.url + "/ready") as response:
+            assert (response.status, (await response.json())["reasons"]) == (503, ["draining"])
+
+
+async def test_with_a_key_everything_but_health_static_and_the_data_plane_needs_it(start_sidecar: StartSidecar) -> None:
+    async with (
+        raw_server(upstream) as url,
+        start_sidecar("auth: {api_keys: [k-1], viewer_keys: [v-1]}\n", openai=url) as sidecar,
+    ):
+        for path in (
+            "/",
+            "/v1/status",
+            "/v1/costs",
+            "/v1/logs",
+            "/v1/projects",
+            "/v1/projects/default",
+            "/v1/costs/daily",
+        ):
+            async with sidecar.http.get(sidecar.url + path) as response:
+                assert (response.status, response.headers["X-VoiceGW-Error"]) == (401, "unauthorized")
+            for key in ("k-1", "v-1"):
+                async with sidecar.http.get(sidecar.url + path, headers={"Authorization": f"Bearer {key}"}) as response:
+                    assert response.status == 200
+        for path in ("/health", "/ready", "/static/app.css"):
+            async with sidecar.http.get(sidecar.url + path) as response:
+                assert response.status == 200
+        await one_call(sidecar, CHAT)
+
+
+async def test_web_pages_cannot_spend_money_through_the_data_plane(start_sidecar: StartSidecar) -> None:
+    async with raw_server(upstream) as url, start_sidecar(openai=url) as sidecar:
+        for headers in ({"Origin": "http://evil.test"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+            async with sidecar.http.post(sidecar.url + CHAT, data=b"{}", headers=headers) as response:
+                assert (response.status, response.headers["X-VoiceGW-Error"]) == (403, "cross_site")
+            async with sidecar.http.get(
+                sidecar.url + "/deepgram/v1/listen", headers={"Upgrade": "websocket", **headers}
+            ) as r:
+                assert r.status == 403
+        async with sidecar.http.post(sidecar.url + CHAT, data=b"{}", headers={"Host": "evil.test"}) as response:
+            assert (response.status, response.headers["X-VoiceGW-Error"]) == (421, "bad_host")
+        assert await sidecar.rows() == []
+
+
+async def test_while_draining_new_calls_are_refused_and_running_ones_finish(start_sidecar: StartSidecar) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        await go_on.wait()
+        writer.write(answer(OK_JSON, "Content-Type: application/json"))
+        await writer.drain()
+
+    async with raw_server(slow) as url, start_sidecar(openai=url) as sidecar:
+        running = asyncio.ensure_future(one_call(sidecar, CHAT))
+        await asyncio.sleep(0.1)
+        sidecar.running.runtime.is_draining = True
+        async with sidecar.http.post(sidecar.url + CHAT, data=b"{}") as response:
+            assert (response.status, response.headers["X-VoiceGW-Error"]) == (503, "draining")
+            assert "x-should-retry" not in response.headers
+        go_on.set()
+        assert await running
