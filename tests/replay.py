@@ -179,7 +179,9 @@ def written(run: Replay) -> str:
 def _event(event: Event) -> str:
     if isinstance(event, AudioIn):
         return f"AudioIn({len(event.data)} bytes, {event.pcm.encoding if event.pcm else None})"
-    values = ", ".join(f"{name}={value!r}" for name, value in msgspec.structs.asdict(event).items() if value not in (None, ""))
+    values = ", ".join(
+        f"{name}={value!r}" for name, value in msgspec.structs.asdict(event).items() if value not in (None, "")
+    )
     return f"{type(event).__name__}({values})"
 
 

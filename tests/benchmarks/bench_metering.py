@@ -51,7 +51,10 @@ def _sse_chunks() -> Callable[[], float]:
     def once() -> float:
         dialect, meter = OpenAIChat(RequestHead("POST", "/v1/chat/completions")), Meter()
         dialect.decode(Frame(Side.AGENT, Kind.BODY, 0, b'{"model":"gpt-4.1-mini","stream":true,"messages":[]}'))
-        for event in (*dialect.ended(Side.AGENT, End.COMPLETE), *dialect.answered(ResponseHead(200, "text/event-stream"))):
+        for event in (
+            *dialect.ended(Side.AGENT, End.COMPLETE),
+            *dialect.answered(ResponseHead(200, "text/event-stream")),
+        ):
             meter.apply(event, 0)
         return _timed(dialect, meter, frames)
 

@@ -44,8 +44,10 @@ def schema_version(connection: apsw.Connection) -> int:
 
 @contextmanager
 def transaction(connection: apsw.Connection) -> Iterator[None]:
-    """A plain transaction. Not the library's own savepoints: on a full disk SQLite rolls the whole
-    transaction back by itself, and releasing a savepoint that is gone would hide the reason.
+    """Run a plain transaction.
+
+    Not the library's own savepoints: on a full disk SQLite rolls the whole transaction back by itself, and
+    releasing a savepoint that is gone would hide the reason.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
