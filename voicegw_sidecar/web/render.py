@@ -37,7 +37,7 @@ def set_up(app: web.Application) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(usd=usd, ms=milliseconds, clock=clock_time, moment=moment)
+    environment.filters.update(usd=usd, usd_of_one=usd_of_one, ms=milliseconds, clock=clock_time, moment=moment)
     environment.globals.update(version=__version__, unknown=UNKNOWN)
 
 
@@ -49,13 +49,16 @@ def page(request: web.Request, template: str, context: dict[str, object]) -> web
 
 
 def usd(nanousd: int | None) -> str:
-    """Show money: two decimals, and for less than ten cents as many as make it visible."""
+    """Show money that adds up over a day: two decimals, four below one dollar."""
     if nanousd is None:
         return UNKNOWN
     dollars = nanousd / 1e9
-    if nanousd == 0:
-        return "0.00"
-    return f"{dollars:,.2f}" if dollars >= 0.1 else f"{dollars:.6f}"
+    return f"{dollars:,.2f}" if dollars >= 1 or nanousd == 0 else f"{dollars:.4f}"
+
+
+def usd_of_one(nanousd: int | None) -> str:
+    """Show the cost of one exchange: always six decimals, so that a column of them lines up."""
+    return UNKNOWN if nanousd is None else f"{nanousd / 1e9:,.6f}"
 
 
 def milliseconds(value_ms: float | None) -> str:
