@@ -25,8 +25,9 @@ WORDS = [
     "type", "Results", "UtteranceEnd", "Metadata", "Flushed", "Cleared", "Speak", "Flush", "Clear", "Close", "Error",
     "text", "chunk", "done", "error", "data", "context_id", "transcript", "cancel", "turn.end", "turn.update",
     "channel", "alternatives", "words", "end", "is_final", "speech_final", "duration", "last_word_end", "choices",
-    "delta", "content", "tool_calls", "usage", "prompt_tokens", "completion_tokens", "model", "object", "code", "stream",
-    "messages", "input", "response_format", "transcript.text.done", "speech.audio.delta", "audio", "seconds", "*", "a",
+    "delta", "content", "tool_calls", "usage", "prompt_tokens", "completion_tokens", "model", "object", "code",
+    "stream", "messages", "input", "response_format", "transcript.text.done", "speech.audio.delta", "audio", "seconds",
+    "*", "a",
 ]  # fmt: skip
 scalars = (
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)

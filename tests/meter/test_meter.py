@@ -40,6 +40,11 @@ LLM, TTS, STT = (
 SILENCE = AudioIn(bytes(3200), PCM)  # 100 ms
 LOUD = AudioIn(b"\x00\x40\x00\xc0" * 800, PCM)
 Timed = tuple[int, Event]
+OK, CANCELLED, UPSTREAM_ERROR = Status.OK, Status.CANCELLED, Status.UPSTREAM_ERROR
+
+
+def tokens(sent: int, answered: int) -> Usage:
+    return Usage(input_tokens=sent, output_tokens=answered)
 
 
 def run(events: Iterable[Timed], ended: tuple[int, Status] | None = None, meter: Meter | None = None) -> list[Exchange]:
@@ -248,27 +253,37 @@ def test_status_says_who_ended_it_and_when(events: list[Event], ended: Status, e
 @pytest.mark.parametrize(
     ("events", "status", "usage", "estimated"),
     [
-        ([LLM, TextOut("12345"), Used(Usage(input_tokens=7, output_tokens=2)), Finished()], Status.OK, Usage(input_tokens=7, output_tokens=2), False),
-        ([LLM, Used(Usage(input_tokens=1, output_tokens=1)), Used(Usage(input_tokens=7, output_tokens=2)), Finished()], Status.OK, Usage(input_tokens=7, output_tokens=2), False),
-        ([LLM, TextOut("12345"), Finished()], Status.OK, Usage(input_tokens=3, output_tokens=2), True),
-        ([LLM, Reasoned("1234"), TextOut("12345")], Status.CANCELLED, Usage(input_tokens=3, output_tokens=3), True),
-        ([LLM, Used(Usage(input_tokens=7, output_tokens=0)), TextOut("12345")], Status.CANCELLED, Usage(input_tokens=7, output_tokens=2), True),
-        ([LLM, Used(Usage(input_tokens=7, output_tokens=1)), TextOut("12345")], Status.CANCELLED, Usage(input_tokens=7, output_tokens=1), False),
-        ([LLM, Used(Usage(output_tokens=4)), Finished()], Status.OK, Usage(input_tokens=3, output_tokens=4), True),
-        ([LLM, Used(Usage(input_tokens=-7, output_tokens=10**30)), TextOut("1"), Finished()], Status.OK, Usage(input_tokens=3, output_tokens=1), True),
-        ([LLM], Status.UPSTREAM_ERROR, Usage(), False),
-        ([Began(Modality.LLM), TextOut("1")], Status.CANCELLED, Usage(output_tokens=1), True),
-        ([TTS, TextIn("Hello"), AudioOut(0.5)], Status.CANCELLED, Usage(characters=5, audio_out_s=0.5), True),
-        ([TTS, TextIn("Hello"), AudioOut(0.5), AudioOut(None), Finished()], Status.OK, Usage(characters=5), False),
-        ([TTS, TextIn("Hello"), Used(Usage(input_tokens=3, output_audio_tokens=9)), Finished()], Status.OK, Usage(input_tokens=3, output_audio_tokens=9, characters=5), False),
-        ([TTS, TextIn("Hello")], Status.UPSTREAM_ERROR, Usage(), False),
-        ([Began(Modality.STT, audio_s=1.5), Final("x"), Finished()], Status.OK, Usage(audio_s=1.5), False),
-        ([Began(Modality.STT, audio_s=1.5), Final("x"), Used(Usage(audio_s=2.0)), Finished()], Status.OK, Usage(audio_s=2.0), False),
-        ([Began(Modality.STT, audio_s=1.5), RequestComplete()], Status.CANCELLED, Usage(audio_s=1.5), True),
-        ([Began(Modality.STT, audio_s=1.5), RequestComplete()], Status.UPSTREAM_ERROR, Usage(), False),
-        ([Began(None)], Status.CANCELLED, Usage(), False),
+        ([LLM, TextOut("12345"), Used(tokens(7, 2)), Finished()], OK, tokens(7, 2), False),
+        ([LLM, Used(tokens(1, 1)), Used(tokens(7, 2)), Finished()], OK, tokens(7, 2), False),
+        ([LLM, TextOut("12345"), Finished()], OK, tokens(3, 2), True),
+        ([LLM, Reasoned("1234"), TextOut("12345")], CANCELLED, tokens(3, 3), True),
+        ([LLM, Used(tokens(7, 0)), TextOut("12345")], CANCELLED, tokens(7, 2), True),
+        ([LLM, Used(tokens(7, 1)), TextOut("12345")], CANCELLED, tokens(7, 1), False),
+        ([LLM, Used(Usage(output_tokens=4)), Finished()], OK, tokens(3, 4), True),
+        ([LLM, Used(tokens(-7, 10**30)), TextOut("1"), Finished()], OK, tokens(3, 1), True),
+        ([LLM], UPSTREAM_ERROR, Usage(), False),
+        ([Began(Modality.LLM), TextOut("1")], CANCELLED, Usage(output_tokens=1), True),
+        ([TTS, TextIn("Hello"), AudioOut(0.5)], CANCELLED, Usage(characters=5, audio_out_s=0.5), True),
+        ([TTS, TextIn("Hello"), AudioOut(0.5), AudioOut(None), Finished()], OK, Usage(characters=5), False),
+        (
+            [TTS, TextIn("Hello"), Used(Usage(input_tokens=3, output_audio_tokens=9)), Finished()],
+            OK,
+            Usage(input_tokens=3, output_audio_tokens=9, characters=5),
+            False,
+        ),
+        ([TTS, TextIn("Hello")], UPSTREAM_ERROR, Usage(), False),
+        ([Began(Modality.STT, audio_s=1.5), Final("x"), Finished()], OK, Usage(audio_s=1.5), False),
+        (
+            [Began(Modality.STT, audio_s=1.5), Final("x"), Used(Usage(audio_s=2.0)), Finished()],
+            OK,
+            Usage(audio_s=2.0),
+            False,
+        ),
+        ([Began(Modality.STT, audio_s=1.5), RequestComplete()], CANCELLED, Usage(audio_s=1.5), True),
+        ([Began(Modality.STT, audio_s=1.5), RequestComplete()], UPSTREAM_ERROR, Usage(), False),
+        ([Began(None)], CANCELLED, Usage(), False),
     ],
-)  # fmt: skip
+)
 def test_usage_is_reported_counted_or_estimated(
     events: list[Event], status: Status, usage: Usage, estimated: bool
 ) -> None:
@@ -279,10 +294,17 @@ def test_usage_is_reported_counted_or_estimated(
 def test_exchanges_of_one_connection_do_not_mix() -> None:
     closed = run(
         [
-            (0, Began(Modality.TTS, "a", "m")), (1, Began(Modality.TTS, "b", "m")), (2, TextIn("aa", "a")), (3, TextIn("b", "b")),
-            (50, AudioOut(1.0, "b")), (60, AudioOut(2.0, "a")), (70, Finished("b")), (80, Finished("a")), (81, AudioOut(9.0, "a")),
+            (0, Began(Modality.TTS, "a", "m")),
+            (1, Began(Modality.TTS, "b", "m")),
+            (2, TextIn("aa", "a")),
+            (3, TextIn("b", "b")),
+            (50, AudioOut(1.0, "b")),
+            (60, AudioOut(2.0, "a")),
+            (70, Finished("b")),
+            (80, Finished("a")),
+            (81, AudioOut(9.0, "a")),
         ]
-    )  # fmt: skip
+    )
     assert [(exchange.ref, exchange.first_ms, exchange.usage.audio_out_s) for exchange in closed] == [
         (1, 47.0, 1.0),
         (0, 58.0, 2.0),
