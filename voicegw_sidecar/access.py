@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -134,6 +135,7 @@ class Access:
                 raise CrossSite("a page of another site may not use this sidecar")
 
 
+@lru_cache(maxsize=256)
 def is_loopback_name(name: str) -> bool:
     """Say whether a Host's name means this machine: localhost or a loopback address."""
     if name == "localhost":
@@ -146,11 +148,11 @@ def is_loopback_name(name: str) -> bool:
 
 def _is_loopback(caller: Caller, host: str) -> bool:
     """On this machine, by the strict reading: peer, Host, and no sign of a proxy between."""
-    try:
-        is_near = ipaddress.ip_address(caller.peer.partition("%")[0]).is_loopback
-    except ValueError:
-        is_near = False
-    return is_near and is_loopback_name(host) and not any(caller.values(name) for name in _FORWARDED)
+    return (
+        is_loopback_name(caller.peer.partition("%")[0])
+        and is_loopback_name(host)
+        and not any(caller.values(name) for name in _FORWARDED)
+    )
 
 
 def _digest(key: str) -> bytes:

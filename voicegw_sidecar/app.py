@@ -19,7 +19,7 @@ from voicegw_sidecar.recorder import Recorder
 from voicegw_sidecar.relay import Relay
 from voicegw_sidecar.relay.server import arrival_of, keep_relayed_headers
 from voicegw_sidecar.runtime import Runtime
-from voicegw_sidecar.settings import catalog_of, price_book
+from voicegw_sidecar.settings import catalog_of, price_book, price_of
 from voicegw_sidecar.store.database import open_store
 from voicegw_sidecar.web import render
 from voicegw_sidecar.web.routes import page_routes, static_routes
@@ -30,7 +30,7 @@ RELAY = web.AppKey("relay", Relay)
 def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
     """Open the database and put together what a sidecar is made of; raises `StoreFailed`."""
     clock, config = clock or SystemClock(), loaded.config
-    zone = ZoneInfo(config.timezone)
+    zone, prices = ZoneInfo(config.timezone), price_book(config)
     return Runtime(
         catalog=catalog_of(config),
         config_path=loaded.path,
@@ -40,8 +40,8 @@ def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
         ),
         clock=clock,
         zone=zone,
-        prices=price_book(config),
-        store=open_store(config.cost_tracking.db_path, zone, clock.wall_ns()),
+        prices=prices,
+        store=open_store(config.cost_tracking.db_path, zone, clock.wall_ns(), lambda row: price_of(prices, row)),
         started_ns=clock.monotonic_ns(),
     )
 
@@ -75,7 +75,7 @@ def _guard(runtime: Runtime, areas: dict[web.AbstractRoute, Area]) -> Middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         area = areas.get(request.match_info.route, Area.API)
         try:
-            arrival = arrival_of(request, 0)
+            arrival = arrival_of(request)
             runtime.access.check(Caller(arrival.method, arrival.scheme, arrival.headers, arrival.peer), area)
             return await handler(request)
         except SidecarError as error:

@@ -129,7 +129,7 @@ class Observation:
             exchange = change.exchange
             if isinstance(change, Opened):
                 row_id = self._row_ids[exchange.ref] = self._row_id(exchange.ref)
-                self._recorder.opened(row_id, self._identity, exchange, self._catalogue_model(exchange))
+                self._recorder.opened(row_id, self._identity, exchange)
             else:
                 row_id = self._row_ids.pop(exchange.ref, "") or self._row_id(exchange.ref)
                 self._close(row_id, exchange)
@@ -158,7 +158,7 @@ class Observation:
         for exchange in self._meter.running():
             if exchange.ref in self._row_ids:
                 row_id = self._row_ids[exchange.ref]
-                self._recorder.opened(row_id, self._identity, exchange, self._catalogue_model(exchange))
+                self._recorder.opened(row_id, self._identity, exchange)
 
 
 class Unobserved:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.ids import IdSource
-from voicegw_sidecar.ledger.prices import NO_COST, PriceBook, Priced
+from voicegw_sidecar.ledger.prices import NO_COST, UNKNOWN_COST, PriceBook, Priced
 from voicegw_sidecar.store.database import Store
 from voicegw_sidecar.store.records import ExchangeRow
 from voicegw_sidecar.terms import NOTHING_USED, Cost, Exchange, Mark, Status
@@ -43,24 +43,27 @@ class Recorder:
         """Return the wall-clock time of a monotonic stamp of this process."""
         return self._clock.wall_ns() - (self._clock.monotonic_ns() - monotonic_ns)
 
-    def opened(self, row_id: str, identity: Identity, exchange: Exchange, catalogue_model: str | None) -> None:
-        """Queue an exchange's open row, with what it has used so far: what a crash would leave of it."""
-        self._store.append(self._row(row_id, identity, exchange, catalogue_model, None))
+    def opened(self, row_id: str, identity: Identity, exchange: Exchange) -> None:
+        """Queue an exchange's open row, with what it has used so far: what a crash would leave of it.
+
+        It is priced only if it comes to that, at the next start.
+        """
+        self._store.append(self._row(row_id, identity, exchange, UNKNOWN_COST, None))
 
     def closed(
         self, row_id: str, identity: Identity, exchange: Exchange, catalogue_model: str | None, http_status: int | None
     ) -> asyncio.Future[None]:
         """Queue an exchange's final row; the future is its commit."""
-        return self._store.append_awaited(self._row(row_id, identity, exchange, catalogue_model, http_status))
+        cost = self._cost(identity, exchange, catalogue_model)
+        return self._store.append_awaited(self._row(row_id, identity, exchange, cost, http_status))
 
     def late(self, row_id: str) -> None:
         """Mark a row whose call went on before its commit."""
         self._store.mark_late(row_id)
 
     def _row(
-        self, row_id: str, identity: Identity, exchange: Exchange, catalogue_model: str | None, http_status: int | None
+        self, row_id: str, identity: Identity, exchange: Exchange, cost: Cost, http_status: int | None
     ) -> ExchangeRow:
-        cost = self._cost(identity, exchange, catalogue_model)
         ended_ns = exchange.marks_ns.get(Mark.ENDED)
         return ExchangeRow(
             id=row_id,

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from voicegw_sidecar.config import BuiltinProvider, Catalog, Config, Loaded, examine, load
 from voicegw_sidecar.errors import ConfigError
-from voicegw_sidecar.ledger.prices import PriceBook, Rates, read_supplement
-from voicegw_sidecar.providers import ALL
+from voicegw_sidecar.ledger.prices import PriceBook, Priced, Rates, read_supplement
+from voicegw_sidecar.providers import ALL, BY_ID
 from voicegw_sidecar.resources import package_file
+from voicegw_sidecar.store.records import ExchangeRow
+from voicegw_sidecar.terms import Cost
 
 BUILTIN = {provider.id: BuiltinProvider(provider.base_url, provider.is_local) for provider in ALL}
 
@@ -36,3 +38,18 @@ def price_book(config: Config) -> PriceBook:
         model: Rates(**{name: getattr(override, name) for name in names}) for model, override in config.prices.items()
     }
     return PriceBook(overrides, read_supplement(package_file("data/price_supplement.json").read_bytes()))
+
+
+def price_of(prices: PriceBook, row: ExchangeRow) -> Cost:
+    """Price a stored row again: for what a crash left open."""
+    provider = BY_ID.get(row.provider)
+    return prices.cost(
+        Priced(
+            provider=row.provider,
+            model=row.model,
+            modality=row.modality,
+            usage=row.usage,
+            catalogue_provider=provider.catalogue_id if provider else None,
+            is_local=provider.is_local if provider else False,
+        )
+    )

@@ -66,7 +66,7 @@ def _results() -> Callable[[], float]:
         {"word": f"word{n}", "punctuated_word": f"word{n}", "start": n * 0.3, "end": n * 0.3 + 0.2, "confidence": 0.99}
         for n in range(12)
     ]
-    best = {"transcript": " ".join(word["word"] for word in words), "confidence": 0.99, "words": words}
+    best = {"transcript": " ".join(f"word{n}" for n in range(12)), "confidence": 0.99, "words": words}
     message = {
         "type": "Results", "channel_index": [0, 1], "duration": 3.6, "start": 0.0, "is_final": False,
         "speech_final": False, "channel": {"alternatives": [best]},

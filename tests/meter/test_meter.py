@@ -242,6 +242,9 @@ def test_utterance_open_at_the_end_of_its_stream(before: list[Timed], ended: Sta
         ([TTS, TextIn("x"), AudioOut(None), Stopped()], Status.OK, Status.CANCELLED),
         ([TTS, TextIn("x"), AudioOut(None), Failed("e")], Status.OK, Status.PARTIAL),
         ([TTS, TextIn("x"), Failed("e", "*")], Status.OK, Status.UPSTREAM_ERROR),
+        ([STT, SILENCE, Interim("x"), Failed("e", "*")], Status.OK, Status.PARTIAL),
+        ([STT, SILENCE, Failed("e", "*")], Status.OK, Status.UPSTREAM_ERROR),
+        ([STT, RequestComplete(), Interim("x")], Status.UPSTREAM_ERROR, Status.PARTIAL),
         ([Began(None), RequestComplete(), Finished()], Status.OK, Status.OK),
     ],
 )

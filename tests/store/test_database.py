@@ -18,7 +18,7 @@ from voicegw_sidecar.store.migrate import migrations
 from voicegw_sidecar.store.queries.costs import daily, spending
 from voicegw_sidecar.store.queries.exchanges import Filter, exchanges
 from voicegw_sidecar.store.records import ExchangeRow
-from voicegw_sidecar.terms import CostSource, FirstBasis, Modality, Status, Usage
+from voicegw_sidecar.terms import Cost, CostSource, FirstBasis, Modality, Status, Usage
 
 UTC = ZoneInfo("UTC")
 NOON_NS = 1_795_262_400 * 10**9  # 2026-11-21T12:00:00Z
@@ -33,6 +33,10 @@ def row(status: Status = Status.OK, started_ns: int = NOON_NS, **fields: object)
     return ExchangeRow(id=IDS.next(started_ns), started_ns=started_ns, status=status, **{**known, **fields})  # type: ignore[arg-type]
 
 
+def priced(left: ExchangeRow) -> Cost:
+    return Cost(42, CostSource.CATALOGUE)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "folder" / "voicegw.db"
@@ -40,7 +44,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(path: Path) -> Iterator[Store]:  # type: ignore[misc]
-    opened = open_store(path, UTC, NOON_NS)
+    opened = open_store(path, UTC, NOON_NS, priced)
     yield opened
     await opened.close()
 
@@ -91,7 +95,7 @@ async def test_totals_count_what_the_contract_counts(store: Store) -> None:
 async def test_a_stream_over_midnight_counts_on_both_days_and_once(tmp_path: Path) -> None:
     zone = ZoneInfo("America/New_York")
     midnight_ns = NOON_NS - 7 * 3600 * 10**9  # 05:00 UTC
-    store = open_store(tmp_path / "v.db", zone, NOON_NS)
+    store = open_store(tmp_path / "v.db", zone, NOON_NS, priced)
     stream = row(
         Status.IDLE,
         midnight_ns - 30 * 10**9,
@@ -127,15 +131,15 @@ async def test_filters_and_pages(store: Store) -> None:
 
 async def test_a_second_sidecar_on_one_database_is_refused_and_names_the_first(store: Store, path: Path) -> None:
     with pytest.raises(StoreFailed, match="in use by the sidecar with process id"):
-        open_store(path, UTC, NOON_NS)
+        open_store(path, UTC, NOON_NS, priced)
 
 
 async def test_what_a_crash_left_open_becomes_interrupted_with_its_cost_so_far(path: Path) -> None:
-    store = open_store(path, UTC, NOON_NS)
-    left = row(Status.OPEN, ended_ns=None, cost_nanousd=42)
+    store = open_store(path, UTC, NOON_NS, priced)
+    left = row(Status.OPEN, ended_ns=None, cost_nanousd=None)
     await written(store, left)
     await store.close()
-    store = open_store(path, UTC, NOON_NS)
+    store = open_store(path, UTC, NOON_NS, priced)
     [found] = (await store.read(exchanges, Filter())).rows
     total = (await store.read(spending, None, "9999-12-31", None)).total
     await store.close()
@@ -197,7 +201,7 @@ def test_a_newer_database_is_refused_before_anything_is_written(path: Path) -> N
     connection.pragma("user_version", len(migrations()) + 1)
     connection.close()
     with pytest.raises(StoreFailed, match="written by a newer version"):
-        open_store(path, UTC, NOON_NS)
+        open_store(path, UTC, NOON_NS, priced)
     connection = apsw.Connection(str(path))
     assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
     connection.close()
@@ -208,7 +212,7 @@ def test_what_is_no_database_is_one_clear_line(path: Path, content: bytes) -> No
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(StoreFailed, match=r"cannot open .* as a database") as caught:
-        open_store(path, UTC, NOON_NS)
+        open_store(path, UTC, NOON_NS, priced)
     assert path.read_bytes() == content
     assert "\n" not in caught.value.message
 

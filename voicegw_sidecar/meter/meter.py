@@ -237,22 +237,15 @@ class Meter:
 
     def _fail(self, key: str, code: str, at_ns: int) -> None:
         running = self._open[key]
-        self._finish(key, Status.PARTIAL if running.has_output else Status.UPSTREAM_ERROR, at_ns, code)
+        has_output = running.has_output or running.has_interim
+        self._finish(key, Status.PARTIAL if has_output else Status.UPSTREAM_ERROR, at_ns, code)
 
     def _finish(self, key: str, status: Status, at_ns: int, error: str | None = None) -> None:
         running = self._open.pop(key)
         running.marks_ns[Mark.ENDED] = at_ns
+        self._closed.append(self._exchange(running, status, error))
         if self._is_stream and running.modality is Modality.STT:
-            exchange = self._exchange(running, status, error)
             self._billed_s = max(self._billed_s, self._heard_s())
-            audio_s = exchange.usage.audio_s
-            is_nothing = status is Status.IDLE and audio_s is not None and audio_s < _REMAINDER_S
-            if is_nothing and running in self._opened:
-                self._opened.remove(running)  # the stream ended with its last utterance: there is no remainder
-                return
-        else:
-            exchange = self._exchange(running, status, error)
-        self._closed.append(exchange)
 
     def _exchange(self, running: _Running, status: Status, error: str | None) -> Exchange:
         marks_ns = running.marks_ns

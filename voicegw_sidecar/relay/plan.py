@@ -25,7 +25,6 @@ class Arrival(Struct, frozen=True):
     is_socket: bool
     scheme: str
     peer: str
-    at_ns: int
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, whatever its case, or None."""

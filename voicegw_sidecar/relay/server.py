@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -12,6 +13,7 @@ from voicegw_sidecar.relay.plan import Arrival, Decide, Refusal
 from voicegw_sidecar.relay.upstream import HEAD_LIMIT_BYTES, READ_BUFFER_BYTES, Dialler, watch_for_dead_peer
 from voicegw_sidecar.relay.websocket import SocketExchange
 
+_ARRIVAL = web.RequestKey("arrival", Arrival)
 SERVER_SETTINGS: dict[str, object] = {
     "access_log": None,  # a log line per request would cost more than the request, and hold query credentials
     "auto_decompress": False,  # request bodies pass as they are
@@ -34,6 +36,7 @@ class Relay:
         self._dialler = Dialler()
         self.running = 0
         """Requests and sockets being relayed."""
+        self._watched: WeakSet[asyncio.Transport] = WeakSet()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -47,10 +50,10 @@ class Relay:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Relay one request or socket."""
-        decision = await self._decide(arrival_of(request, self._clock.monotonic_ns()))
+        decision = await self._decide(arrival_of(request))
         if isinstance(decision, Refusal):
             return refusal_response(decision)
-        _watch(request)
+        self._watch(request)
         exchange = SocketExchange if is_socket(request) else HttpExchange
         self.running += 1
         self._idle.clear()
@@ -61,28 +64,39 @@ class Relay:
             if not self.running:
                 self._idle.set()
 
+    def _watch(self, request: web.Request) -> None:
+        """Notice an agent that is gone without a word; once per connection."""
+        transport = request.transport
+        if transport is None or transport in self._watched:
+            return
+        self._watched.add(transport)
+        if (connection := transport.get_extra_info("socket")) is not None:
+            watch_for_dead_peer(connection)
+
 
 def is_socket(request: web.BaseRequest) -> bool:
     """Say whether the request is a WebSocket upgrade."""
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-def arrival_of(request: web.BaseRequest, at_ns: int) -> Arrival:
-    """The request as plain values, in the order and case it came in."""
+def arrival_of(request: web.BaseRequest) -> Arrival:
+    """The request as plain values, in the order and case it came in; read once, whoever asks first."""
+    if _ARRIVAL in request:
+        return request[_ARRIVAL]
     headers = tuple(
         (name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in request.raw_headers
     )
     transport = request.transport
     peer = transport.get_extra_info("peername") if transport is not None else None
-    return Arrival(
+    arrival = request[_ARRIVAL] = Arrival(
         method=request.method,
         target=request.rel_url.raw_path_qs,
         headers=headers,
         is_socket=is_socket(request),
         scheme=request.scheme,
         peer=str(peer[0]) if isinstance(peer, tuple) else "",
-        at_ns=at_ns,
     )
+    return arrival
 
 
 async def keep_relayed_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -94,9 +108,3 @@ async def keep_relayed_headers(request: web.Request, response: web.StreamRespons
     for name in ("Date", "Server", "Content-Type"):
         if name.lower() not in sent:
             response.headers.popall(name, None)
-
-
-def _watch(request: web.Request) -> None:
-    """Notice an agent that is gone without a word."""
-    if request.transport is not None and (connection := request.transport.get_extra_info("socket")) is not None:
-        watch_for_dead_peer(connection)

@@ -22,13 +22,15 @@ from msgspec.structs import replace
 from voicegw_sidecar.errors import StoreFailed
 from voicegw_sidecar.ids import IdSource
 from voicegw_sidecar.store.migrate import migrate, schema_version, transaction
-from voicegw_sidecar.store.records import READ_EXCHANGE, ExchangeRow, from_columns
+from voicegw_sidecar.store.records import READ_EXCHANGE, WRITE_EXCHANGE, ExchangeRow, bindings, from_columns
 from voicegw_sidecar.store.writer import WriteLate, Writer, WriteRow, WriterState, add_to_days
-from voicegw_sidecar.terms import Status
+from voicegw_sidecar.terms import Cost, Status
 
 READERS = 3
 HOLD_S = 0.02
 """How long the last piece of a finished exchange waits for its row (contract §6)."""
+GATHER_S = 0.01
+"""How long a row that nobody waits for may gather others: a thread woken for each costs more than its write."""
 _FLUSH_AT_CLOSE_S = 5.0
 
 P = ParamSpec("P")
@@ -43,23 +45,28 @@ class Store:
         self.schema = schema
         self._writer = writer
         self._lock_fd = lock_fd
+        self._wake_up: asyncio.TimerHandle | None = None
         self._local = threading.local()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
 
     def append(self, row: ExchangeRow) -> None:
-        """Queue a row; never waits."""
+        """Queue a row; never waits. It is written with the next awaited one, or `GATHER_S` later."""
         self._writer.append(WriteRow(row))
+        if self._wake_up is None:
+            self._wake_up = asyncio.get_running_loop().call_later(GATHER_S, self._wake)
 
     def append_awaited(self, row: ExchangeRow) -> asyncio.Future[None]:
         """Queue a row and return a future that its commit resolves."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._writer.append(WriteRow(row, lambda: _tell(loop, future)))
+        self._writer.wake()
         return future
 
     def mark_late(self, row_id: str) -> None:
         """Mark a row whose call went on before its commit."""
         self._writer.append(WriteLate(row_id))
+        self._writer.wake()
 
     def state(self) -> WriterState:
         """Return how the writer stands."""
@@ -72,10 +79,16 @@ class Store:
 
     async def close(self) -> int:
         """Write what waits, close everything and return how many rows could not be written."""
+        if self._wake_up is not None:
+            self._wake_up.cancel()
         lost = await asyncio.to_thread(self._writer.stop, _FLUSH_AT_CLOSE_S)
         await asyncio.to_thread(self._readers.shutdown)
         os.close(self._lock_fd)
         return lost
+
+    def _wake(self) -> None:
+        self._wake_up = None
+        self._writer.wake()
 
     def _reader(self) -> apsw.Connection:
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
@@ -84,8 +97,11 @@ class Store:
         return connection
 
 
-def open_store(path: Path, zone: tzinfo, wall_ns: int) -> Store:
-    """Open, lock and migrate the database, close what a crash left open, and start the writer."""
+def open_store(path: Path, zone: tzinfo, wall_ns: int, price: Callable[[ExchangeRow], Cost]) -> Store:
+    """Open, lock and migrate the database, close what a crash left open, and start the writer.
+
+    ``price`` puts a cost on what such an exchange had used by then.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock_fd = _lock(path)
@@ -100,7 +116,7 @@ def open_store(path: Path, zone: tzinfo, wall_ns: int) -> Store:
         connection.pragma("synchronous", "normal")
         schema = migrate(connection)
         node_id = _node_id(connection, wall_ns)
-        _close_interrupted(connection, node_id, zone)
+        _close_interrupted(connection, node_id, zone, price)
     except apsw.Error as error:
         os.close(lock_fd)
         raise StoreFailed(
@@ -158,11 +174,17 @@ def _node_id(connection: apsw.Connection, wall_ns: int) -> str:
     return node_id
 
 
-def _close_interrupted(connection: apsw.Connection, node_id: str, zone: tzinfo) -> None:
-    """Close what was open when the last run died; its cost so far stands, flagged as an estimate."""
+def _close_interrupted(
+    connection: apsw.Connection, node_id: str, zone: tzinfo, price: Callable[[ExchangeRow], Cost]
+) -> None:
+    """Close what was open when the last run died; what it used by then is priced and flagged as an estimate."""
     with transaction(connection):
         query = f"SELECT {READ_EXCHANGE} FROM exchange WHERE status = 'open' AND node_id = ?"  # noqa: S608 - constant
         for values in connection.execute(query, (node_id,)).fetchall():
-            row = replace(from_columns(values), status=Status.INTERRUPTED, estimated=True)
-            connection.execute("UPDATE exchange SET status = ?, estimated = 1 WHERE id = ?", (row.status, row.id))
+            left = from_columns(values)
+            cost = price(left)
+            row = replace(
+                left, status=Status.INTERRUPTED, estimated=True, cost_nanousd=cost.nanousd, cost_source=cost.source
+            )
+            connection.execute(WRITE_EXCHANGE, bindings(row, node_id))
             add_to_days(connection, row, zone)

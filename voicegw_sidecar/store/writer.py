@@ -35,6 +35,11 @@ class WriteRow(Struct, frozen=True):
     row: ExchangeRow
     committed: Callable[[], None] | None = None
 
+    @property
+    def is_closing(self) -> bool:
+        """True for a row that ends its exchange."""
+        return self.row.status is not Status.OPEN
+
 
 class WriteLate(Struct, frozen=True):
     """Mark a row whose commit took longer than its call could wait."""
@@ -77,11 +82,14 @@ class Writer:
         self._thread.start()
 
     def append(self, write: Write) -> None:
-        """Queue a write; never waits. At the limit the write is dropped and counted."""
+        """Queue a write; never waits, and does not wake the thread. At the limit it is dropped and counted."""
         if len(self._queue) + len(self._batch) >= LIMIT_ROWS:
             self._dropped += 1
-            return
-        self._queue.append(write)
+        else:
+            self._queue.append(write)
+
+    def wake(self) -> None:
+        """Let the thread write what is queued."""
         self._wake.set()
 
     def state(self) -> WriterState:
@@ -142,10 +150,13 @@ class Writer:
 
         Writing a row again is harmless: a closed row is never written, and never counted, twice.
         """
+        closed = {write.row.id for write in self._batch if isinstance(write, WriteRow) and write.is_closing}
         try:
             with transaction(self._connection):
                 for write in self._batch:
-                    self._apply(write)
+                    # an exchange that began and ended within one batch needs no open row
+                    if not isinstance(write, WriteRow) or write.is_closing or write.row.id not in closed:
+                        self._apply(write)
         except _TRANSIENT:
             raise
         except apsw.Error:
