@@ -201,7 +201,7 @@ def test_an_exchange_once_opened_is_always_closed() -> None:
 
 def test_compressed_audio_is_known_only_from_the_provider() -> None:
     opus = AudioIn(b"123", None)
-    events = [(0, STT), (0, opus), (50, Final("x", 0.1)), (50, UtteranceEnded()), (60, opus)]
+    events: list[Timed] = [(0, STT), (0, opus), (50, Final("x", 0.1)), (50, UtteranceEnded()), (60, opus)]
     closed = run(events, (90, Status.OK))
     assert [(exchange.status, exchange.usage.audio_s, exchange.first_ms) for exchange in closed] == [
         (Status.OK, None, None), (Status.IDLE, None, None),
