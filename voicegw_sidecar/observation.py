@@ -45,6 +45,7 @@ class Observation:
         self._error_body: BodyCopy | None = None
         self._failure: SidecarError | None = None
         self._last_checkpoint_ns = 0
+        self._has_begun = False
         self.first_id = recorder.next_id()
         """The row id of the connection's first exchange: of the only one, where it is an HTTP request."""
 
@@ -53,8 +54,7 @@ class Observation:
         self._http_status = head.status
         if head.status >= 400:
             self._error_body = BodyCopy(head.content_encoding, ERROR_BODY_LIMIT_BYTES)
-            if self._is_socket:
-                self._apply((Began(self._endpoint.modality if self._endpoint else None),), at_ns)
+            self._begin_unless_begun(at_ns)
             return
         self._apply(self._dialect.answered(head), at_ns)
 
@@ -79,8 +79,7 @@ class Observation:
         """The provider was not reached, or did not answer: the row says so in our own words."""
         self._failure = error
         self._http_status = error.status
-        if self._is_socket:
-            self._apply((Began(self._endpoint.modality if self._endpoint else None),), at_ns)
+        self._begin_unless_begun(at_ns)
 
     def closed(self, end: End, at_ns: int) -> None:
         """Close what is still open."""
@@ -119,6 +118,11 @@ class Observation:
             for row_id, _ in waiting:
                 self._recorder.late(row_id)
 
+    def _begin_unless_begun(self, at_ns: int) -> None:
+        """A refused handshake, or an answer before the upload was through, is an exchange all the same."""
+        if not self._has_begun:
+            self._apply((Began(self._endpoint.modality if self._endpoint else None),), at_ns)
+
     def _apply(self, events: Iterable[Event], at_ns: int) -> None:
         for event in events:
             self._meter.apply(event, at_ns)
@@ -126,6 +130,7 @@ class Observation:
 
     def _record(self) -> None:
         for change in self._meter.changes():
+            self._has_begun = True
             exchange = change.exchange
             if isinstance(change, Opened):
                 row_id = self._row_ids[exchange.ref] = self._row_id(exchange.ref)

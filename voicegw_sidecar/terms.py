@@ -93,7 +93,7 @@ class Mark(enum.StrEnum):
     """A moment of an exchange, stamped with the monotonic clock; ``docs/measuring.md`` defines each."""
 
     STARTED = "started"
-    """First byte, audio or text of the exchange read from the agent."""
+    """The exchange began: its request was read (HTTP), or its first text or audio (sockets)."""
     REQUEST_COMPLETE = "request_complete"
     """Last request byte read from the agent (HTTP)."""
     FIRST_TEXT_SENT = "first_text_sent"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -38,11 +39,22 @@ class Bench(Struct):
     far: Tee
     bases: dict[str, str]
 
-    def check_wire(self, *, agent_left: bool = False) -> None:
+    async def check_wire(self, *, agent_left: bool = False, within_s: float = 2.0) -> None:
         """Every exchange is the same on both sides of the sidecar but for the closed list.
 
         Where the agent left first, the provider may have said more than the agent stayed to hear.
         """
+        deadline = asyncio.get_running_loop().time() + within_s
+        while True:
+            try:
+                self._compare(agent_left=agent_left)
+                return
+            except AssertionError:  # closes and last words may still be under way
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(0.05)
+
+    def _compare(self, *, agent_left: bool) -> None:
         near = sorted(self.near.seen(), key=_kind)
         far = sorted(self.far.seen(), key=_kind)
         assert len(near) == len(far) > 0

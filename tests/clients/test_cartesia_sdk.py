@@ -40,7 +40,7 @@ async def test_each_context_of_a_socket_is_its_own_row(bench: Bench) -> None:
         assert (row.modality, row.model, row.status, row.cost_source) == ("tts", "sonic-3", "ok", "catalogue")
         assert row.cost_nanousd == (row.usage.characters or 0) * 50_000  # 0.05 USD per 1000 characters
         assert row.first_ms is not None
-    bench.check_wire()
+    await bench.check_wire()
 
 
 async def test_turns_find_the_end_of_real_speech_by_its_sound(bench: Bench) -> None:
@@ -61,4 +61,4 @@ async def test_turns_find_the_end_of_real_speech_by_its_sound(bench: Bench) -> N
     assert utterance.speech_end_ns is not None
     assert rows[0].first_ms_basis == "sound_level"
     assert rows[0].first_ms == pytest.approx((utterance.final_ns - utterance.speech_end_ns) / 1e6, abs=60)
-    bench.check_wire()
+    await bench.check_wire()

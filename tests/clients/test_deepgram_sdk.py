@@ -62,7 +62,7 @@ async def test_listen_has_a_row_for_each_utterance_and_one_for_the_rest(bench: B
     assert sum(row.usage.audio_s or 0.0 for row in rows) == pytest.approx(seconds, abs=1e-3)
     # nova-3 streams at 0.0048 USD a minute: 80 000 nano-dollars a second
     assert sum(row.cost_nanousd or 0 for row in rows) == pytest.approx(seconds * 80_000, abs=200)
-    bench.check_wire()
+    await bench.check_wire()
 
 
 async def test_listen_finds_the_end_of_real_speech(bench: Bench) -> None:
@@ -90,7 +90,7 @@ async def test_the_sync_client_listens(bench: Bench) -> None:
     assert UTTERANCES[0] in texts
     rows = await bench.sidecar.rows()
     assert rows[0].status == "ok"
-    bench.check_wire()
+    await bench.check_wire()
 
 
 async def test_speak_has_a_row_for_each_flush(bench: Bench) -> None:
@@ -118,7 +118,7 @@ async def test_speak_has_a_row_for_each_flush(bench: Bench) -> None:
         assert row.usage.audio_out_s == pytest.approx(size / 48_000)
         assert row.cost_nanousd == len(text.strip()) * 30_000  # aura-2: 0.030 USD per 1000 characters
         assert row.first_ms is not None
-    bench.check_wire()
+    await bench.check_wire()
 
 
 @pytest.mark.parametrize("status", [401, 402, 429])

@@ -47,7 +47,7 @@ async def test_llm(bench: Bench) -> None:
     [row] = await bench.sidecar.rows(1)
     assert (row.status, row.usage.input_tokens, row.usage.output_tokens) == (
         "ok", used.prompt_tokens, used.completion_tokens)  # fmt: skip
-    bench.check_wire()
+    await bench.check_wire()
 
 
 @pytest.mark.parametrize("vendor", ["deepgram", "cartesia"])
@@ -74,7 +74,7 @@ async def test_streaming_stt(bench: Bench, vendor: str) -> None:
     assert rows[0].first_ms is not None
     assert rows[0].first_ms_basis == ("provider" if vendor == "deepgram" else "sound_level")
     assert rows[0].cost_nanousd
-    bench.check_wire(agent_left=True)
+    await bench.check_wire(agent_left=True)
 
 
 async def test_batch_stt(bench: Bench) -> None:
@@ -87,7 +87,7 @@ async def test_batch_stt(bench: Bench) -> None:
     [row] = await bench.sidecar.rows(1)
     assert (row.modality, row.status, row.model) == ("stt", "ok", "whisper-1")
     assert row.cost_nanousd
-    bench.check_wire()
+    await bench.check_wire()
 
 
 @pytest.mark.parametrize("vendor", ["deepgram", "cartesia", "openai"])
@@ -117,7 +117,7 @@ async def test_tts(bench: Bench, vendor: str) -> None:
     assert row.usage.audio_out_s == pytest.approx(length_s, abs=0.1)
     assert row.first_ms is not None
     assert row.cost_nanousd
-    bench.check_wire()
+    await bench.check_wire()
 
 
 async def test_a_refused_handshake_keeps_its_status(bench: Bench) -> None:

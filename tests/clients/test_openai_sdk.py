@@ -41,7 +41,7 @@ async def test_json_completion(bench: Bench) -> None:
         input_tokens=completion.usage.prompt_tokens, output_tokens=completion.usage.completion_tokens
     )
     assert (row.cost_nanousd, row.cost_source, row.estimated) == (nano(used, "gpt-4.1-mini"), "catalogue", False)
-    bench.check_wire()
+    await bench.check_wire()
 
 
 @pytest.mark.parametrize("asks", [True, False])
@@ -56,7 +56,7 @@ async def test_streamed_completion(bench: Bench, asks: bool) -> None:
     [entry] = bench.simulator.ledger.entries("openai.chat")
     assert (row.usage.input_tokens, row.usage.output_tokens) == (entry.input_tokens, entry.output_tokens)
     assert (row.status, row.estimated) == ("ok", False)
-    bench.check_wire()
+    await bench.check_wire()
 
 
 async def test_streamed_tool_call(bench: Bench) -> None:
@@ -67,7 +67,7 @@ async def test_streamed_tool_call(bench: Bench) -> None:
     assert calls
     [row] = await bench.sidecar.rows(1)
     assert row.first_ms is not None
-    bench.check_wire()
+    await bench.check_wire()
 
 
 async def test_the_streaming_helper_and_the_sync_client(bench: Bench) -> None:
@@ -79,7 +79,7 @@ async def test_the_streaming_helper_and_the_sync_client(bench: Bench) -> None:
     assert await asyncio.to_thread(synchronous) == ANSWER
     [row] = await bench.sidecar.rows(1)
     assert (row.status, row.estimated) == ("ok", False)
-    bench.check_wire()
+    await bench.check_wire()
 
 
 async def test_a_stream_that_the_agent_abandons_is_estimated(bench: Bench) -> None:
@@ -113,7 +113,7 @@ async def test_speech(bench: Bench, audio_format: Any) -> None:
     else:
         [entry] = bench.simulator.ledger.entries("openai.speech")
         assert row.usage.audio_out_s == pytest.approx(entry.audio_out_s, abs=0.02)
-    bench.check_wire()
+    await bench.check_wire()
 
 
 async def test_speech_as_events_reports_its_tokens(bench: Bench) -> None:
@@ -127,7 +127,7 @@ async def test_speech_as_events_reports_its_tokens(bench: Bench) -> None:
     assert row.usage.input_tokens is not None
     assert row.usage.output_audio_tokens is not None
     assert (row.cost_source, row.estimated) == ("catalogue", False)
-    bench.check_wire()
+    await bench.check_wire()
 
 
 def wav(audio: bytes) -> io.BytesIO:
@@ -159,7 +159,7 @@ async def test_transcription(bench: Bench, model: str, answer_format: Any) -> No
     assert row.cost_nanousd is not None
     if model == "whisper-1":
         assert row.cost_nanousd == nano(voice_prices.Usage(audio_input_seconds=Decimal(str(row.usage.audio_s))), model)
-    bench.check_wire()
+    await bench.check_wire()
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(401, 1), (402, 1), (429, 3), (500, 3)])
@@ -177,4 +177,4 @@ async def test_the_providers_errors_raise_what_they_raise_directly(bench: Bench,
     assert relayed == direct
     rows = await bench.sidecar.rows(attempts)
     assert {(row.status, row.http_status, row.cost_nanousd) for row in rows} == {("upstream_error", status, 0)}
-    bench.check_wire()
+    await bench.check_wire()

@@ -130,7 +130,7 @@ class HttpExchange:
         self, upstream: aiohttp.ClientResponse, answer: web.StreamResponse, keep: SseFilter | None
     ) -> None:
         left = _body_length(self._request.method, upstream)
-        is_json = upstream.headers.get("Content-Type", "").startswith("application/json")
+        is_json = upstream.headers.get("Content-Type", "").lower().startswith("application/json")
         while piece := await upstream.content.readany():
             frame = Frame(Side.PROVIDER, Kind.BODY, self._clock.monotonic_ns(), piece)
             if left is not None and keep is None and len(piece) >= left and self._plan.is_recorded:
@@ -180,7 +180,7 @@ class HttpExchange:
 
     def _filter(self, upstream: aiohttp.ClientResponse) -> SseFilter | None:
         is_readable = upstream.headers.get("Content-Encoding", "identity").lower() == "identity"
-        is_events = upstream.headers.get("Content-Type", "").startswith("text/event-stream")
+        is_events = upstream.headers.get("Content-Type", "").lower().startswith("text/event-stream")
         if self._plan.drops_event is None or not is_readable or not is_events:
             return None
         return SseFilter(self._plan.drops_event)

@@ -18,7 +18,7 @@ _SAMPLE_BYTES = {
 }  # fmt: skip
 _S16 = frozenset({"pcm_s16le", "linear16", "pcm", "s16le"})
 _MULAW = frozenset({"pcm_mulaw", "mulaw"})
-_DECIMATION = 4  # levels need no precision: every fourth sample is enough and four times cheaper
+_SAMPLES_PER_WINDOW = 20
 
 
 class PcmFormat(Struct, frozen=True):
@@ -70,17 +70,17 @@ def levels(data: bytes, pcm: PcmFormat) -> list[int]:
 
     A last window of less than 10 ms counts as one.
     """
+    window = max(1, round(pcm.rate_hz * pcm.channels * WINDOW_S))
+    # a level needs no precision: about twenty samples tell it; an odd stride meets both channels of stereo
+    # and keeps out of step with tones at even fractions of the rate
+    stride = max(1, window // _SAMPLES_PER_WINDOW) | 1
     if pcm.encoding in _S16:
         samples = array("h", data[: len(data) & ~1])
         if sys.byteorder == "big":
             samples.byteswap()
-        amplitudes = list(map(abs, samples[::_DECIMATION]))
-    elif pcm.encoding in _MULAW:
-        amplitudes = [_MULAW_LEVEL[code] for code in data[::_DECIMATION]]
-    else:
-        return []
-    step = max(1, round(pcm.rate_hz * pcm.channels * WINDOW_S / _DECIMATION))
-    return [
-        sum(amplitudes[start : start + step]) // len(amplitudes[start : start + step])
-        for start in range(0, len(amplitudes), step)
-    ]
+        pieces = [samples[start : start + window : stride] for start in range(0, len(samples), window)]
+        return [sum(map(abs, piece)) // len(piece) for piece in pieces]
+    if pcm.encoding in _MULAW:
+        codes = [data[start : start + window : stride] for start in range(0, len(data), window)]
+        return [sum(map(_MULAW_LEVEL.__getitem__, piece)) // len(piece) for piece in codes]
+    return []
