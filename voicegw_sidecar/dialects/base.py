@@ -11,9 +11,11 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from voicegw_sidecar.events import Answered, Event
+from voicegw_sidecar.events import Answered, AudioIn, Began, Event
+from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.body import BodyCopy
-from voicegw_sidecar.wire.frames import End, Frame, RequestHead, ResponseHead, Side
+from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, ResponseHead, Side
+from voicegw_sidecar.wire.pcm import PcmFormat
 
 T = TypeVar("T")
 NO_EVENTS: tuple[Event, ...] = ()
@@ -48,6 +50,25 @@ class SocketDialect:
     def ended(self, side: Side, end: End) -> Iterable[Event]:
         """A close tells nothing: the meter knows what is still open."""
         return NO_EVENTS
+
+
+class ListeningDialect(SocketDialect):
+    """Base of speech-to-text sockets on which every binary frame of the agent is audio."""
+
+    def __init__(self, model: str | None, pcm: PcmFormat | None) -> None:
+        self._model = model
+        self._pcm = pcm
+        self._has_begun = False
+
+    def heard(self, frame: Frame) -> Iterable[Event]:
+        """Take a frame of the agent; the first audio begins the stream."""
+        if frame.kind is not Kind.BINARY or not frame.data:
+            return NO_EVENTS
+        audio = AudioIn(frame.data, self._pcm)
+        if self._has_begun:
+            return (audio,)
+        self._has_begun = True
+        return (Began(Modality.STT, model=self._model), audio)
 
 
 class HttpDialect:

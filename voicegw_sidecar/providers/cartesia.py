@@ -13,9 +13,8 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from voicegw_sidecar.dialects.base import NO_EVENTS, SocketDialect, decode_json
+from voicegw_sidecar.dialects.base import NO_EVENTS, ListeningDialect, SocketDialect, decode_json
 from voicegw_sidecar.events import (
-    AudioIn,
     AudioOut,
     Began,
     Event,
@@ -135,18 +134,16 @@ def _code(answer: _Generated) -> str:
     return short_code(answer.error_code) or f"error_{answer.status_code or 'frame'}"
 
 
-class CartesiaTurns(SocketDialect):
+class CartesiaTurns(ListeningDialect):
     """``/stt/turns/websocket``: binary audio up, turns with cumulative transcripts down."""
 
     def __init__(self, head: RequestHead) -> None:
-        self._model = head.parameter("model")
-        self._pcm = pcm_format(head.parameter("encoding"), head.number("sample_rate"))
-        self._begun = False
+        super().__init__(head.parameter("model"), pcm_format(head.parameter("encoding"), head.number("sample_rate")))
 
     def decode(self, frame: Frame) -> Iterable[Event]:
         """Binary frames are audio, text frames JSON."""
         if frame.side is Side.AGENT:
-            return self._heard(frame.data) if frame.kind is Kind.BINARY and frame.data else NO_EVENTS
+            return self.heard(frame)
         message = decode_json(_turn_message, frame.data) if frame.kind is Kind.TEXT else None
         if message is None:
             return NO_EVENTS
@@ -159,14 +156,6 @@ class CartesiaTurns(SocketDialect):
                 return (Failed(short_code(message.error_code) or "provider_error", key="*"),)
             case _:
                 return NO_EVENTS
-
-    def _heard(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        if not self._begun:
-            self._begun = True
-            events.append(Began(Modality.STT, model=self._model))
-        events.append(AudioIn(data, self._pcm))
-        return events
 
 
 def _error_body(status: int, code: str, message: str) -> dict[str, object]:

@@ -14,9 +14,8 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from voicegw_sidecar.dialects.base import NO_EVENTS, SocketDialect, decode_json
+from voicegw_sidecar.dialects.base import NO_EVENTS, ListeningDialect, SocketDialect, decode_json
 from voicegw_sidecar.events import (
-    AudioIn,
     AudioOut,
     Began,
     Event,
@@ -87,20 +86,19 @@ _bare = msgspec.json.Decoder(_Bare)
 _spoken = msgspec.json.Decoder(_Spoken)
 
 
-class DeepgramListen(SocketDialect):
+class DeepgramListen(ListeningDialect):
     """``/v1/listen``: binary audio up, Results down; one utterance after the other on one socket."""
 
     def __init__(self, head: RequestHead) -> None:
-        self._model = head.parameter("model")
-        self._pcm = pcm_format(head.parameter("encoding"), head.number("sample_rate"), head.number("channels") or 1)
-        self._begun = False
+        rate_hz, channels = head.number("sample_rate"), head.number("channels") or 1
+        super().__init__(head.parameter("model"), pcm_format(head.parameter("encoding"), rate_hz, channels))
         self._spoken_until_s = 0.0
         self._ended_at_s: float | None = None
 
     def decode(self, frame: Frame) -> Iterable[Event]:
         """Binary frames are audio, text frames JSON."""
         if frame.side is Side.AGENT:
-            return self._heard(frame.data) if frame.kind is Kind.BINARY and frame.data else NO_EVENTS
+            return self.heard(frame)
         if frame.kind is not Kind.TEXT:
             return NO_EVENTS
         message = decode_json(_listened, frame.data) or _without_channel(frame.data)
@@ -117,14 +115,6 @@ class DeepgramListen(SocketDialect):
                 return (Failed("provider_error", key="*"),)
             case _:
                 return NO_EVENTS
-
-    def _heard(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        if not self._begun:
-            self._begun = True
-            events.append(Began(Modality.STT, model=self._model))
-        events.append(AudioIn(data, self._pcm))
-        return events
 
     def _results(self, message: _Listened) -> Iterable[Event]:
         channel = message.channel

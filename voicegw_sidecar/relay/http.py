@@ -13,39 +13,20 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.relay.exchange import RELAYED, RelayedExchange
 from voicegw_sidecar.relay.headers import to_answer, to_send
-from voicegw_sidecar.relay.plan import Plan, Refusal
-from voicegw_sidecar.relay.tap import Tap
-from voicegw_sidecar.relay.upstream import Dialler, headers_of
+from voicegw_sidecar.relay.upstream import headers_of
 from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
 from voicegw_sidecar.wire.sse import SseFilter
 
 RESEND_LIMIT_BYTES = 8 * 1024 * 1024
 """Request bodies up to this are held, so that they can be edited, or sent again if a pooled connection is
 dead; longer ones are streamed on a connection of their own."""
-RELAYED = web.ResponseKey("relayed", frozenset[str])
-"""Key under which an answer holds its provider's header names: the server library may add none."""
 
 
-class HttpExchange:
-    """Relays one request; `run` returns the answer that the server library is to finish."""
-
-    def __init__(self, request: web.Request, plan: Plan, dialler: Dialler, clock: Clock) -> None:
-        self._request = request
-        self._plan = plan
-        self._dialler = dialler
-        self._clock = clock
-        self._tap = Tap(plan.observer)
-        self._end = End.CANCELLED  # until something else is known: the agent may leave at any await
-
-    async def run(self) -> web.StreamResponse:
-        """Relay; whatever happens, the observer is told once how it ended."""
-        try:
-            return await self._relay()
-        finally:
-            self._tap.closed(self._end, self._clock.monotonic_ns())
+class HttpExchange(RelayedExchange):
+    """Relays one request."""
 
     async def _relay(self) -> web.StreamResponse:
         plan = self._plan
@@ -56,10 +37,7 @@ class HttpExchange:
                 self._request.method, plan.url, headers, body, plan.timeouts, deadline
             )
         except SidecarError as error:
-            self._end = End.BROKEN
-            self._tap.failed(error, self._clock.monotonic_ns())
-            await self._settle()
-            return refusal_response(plan.refuse(error))
+            return await self._failed(error)
         try:
             return await self._answer(upstream)
         finally:
@@ -174,21 +152,12 @@ class HttpExchange:
         if self._request.transport is not None:
             self._request.transport.abort()
 
-    async def _settle(self) -> None:
-        if self._plan.is_recorded:
-            await self._tap.settle()
-
     def _filter(self, upstream: aiohttp.ClientResponse) -> SseFilter | None:
         is_readable = upstream.headers.get("Content-Encoding", "identity").lower() == "identity"
         is_events = upstream.headers.get("Content-Type", "").lower().startswith("text/event-stream")
         if self._plan.drops_event is None or not is_readable or not is_events:
             return None
         return SseFilter(self._plan.drops_event)
-
-
-def refusal_response(refusal: Refusal) -> web.Response:
-    """An answer of the sidecar's own."""
-    return web.Response(status=refusal.status, headers=CIMultiDict(refusal.headers), body=refusal.body)
 
 
 def _body_length(method: str, upstream: aiohttp.ClientResponse) -> int | None:

@@ -8,7 +8,8 @@ from weakref import WeakSet
 from aiohttp import web
 
 from voicegw_sidecar.clock import Clock
-from voicegw_sidecar.relay.http import RELAYED, HttpExchange, refusal_response
+from voicegw_sidecar.relay.exchange import RELAYED, refusal_response
+from voicegw_sidecar.relay.http import HttpExchange
 from voicegw_sidecar.relay.plan import Arrival, Decide, Refusal
 from voicegw_sidecar.relay.upstream import HEAD_LIMIT_BYTES, READ_BUFFER_BYTES, Dialler, watch_for_dead_peer
 from voicegw_sidecar.relay.websocket import SocketExchange

@@ -17,10 +17,9 @@ from multidict import CIMultiDict
 from voicegw_sidecar import tasks
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.relay.exchange import RELAYED, RelayedExchange, refusal_response
 from voicegw_sidecar.relay.headers import to_answer, to_send
-from voicegw_sidecar.relay.http import RELAYED, refusal_response
 from voicegw_sidecar.relay.plan import Plan, Refusal
-from voicegw_sidecar.relay.tap import Tap
 from voicegw_sidecar.relay.upstream import MESSAGE_LIMIT_BYTES, Dialler, RefusedHandshake, headers_of
 from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
 
@@ -41,24 +40,12 @@ class _Closed:
         self.payload = payload
 
 
-class SocketExchange:
-    """Relays one socket; `run` returns the answer that the server library is to finish."""
+class SocketExchange(RelayedExchange):
+    """Relays one socket."""
 
     def __init__(self, request: web.Request, plan: Plan, dialler: Dialler, clock: Clock) -> None:
-        self._request = request
-        self._plan = plan
-        self._dialler = dialler
-        self._clock = clock
-        self._tap = Tap(plan.observer)
-        self._end = End.CANCELLED
+        super().__init__(request, plan, dialler, clock)
         self._is_closing = False
-
-    async def run(self) -> web.StreamResponse:
-        """Relay; whatever happens, the observer is told once how it ended."""
-        try:
-            return await self._relay()
-        finally:
-            self._tap.closed(self._end, self._clock.monotonic_ns())
 
     async def _relay(self) -> web.StreamResponse:
         plan = self._plan
@@ -69,10 +56,7 @@ class SocketExchange:
         except RefusedHandshake as refused:
             return await self._refused(refused)
         except SidecarError as error:
-            self._end = End.BROKEN
-            self._tap.failed(error, self._clock.monotonic_ns())
-            await self._settle()
-            return refusal_response(plan.refuse(error))
+            return await self._failed(error)
         try:
             self._tap.answered(ResponseHead(101), self._clock.monotonic_ns())
             agent = AgentSocket(
@@ -198,10 +182,6 @@ class SocketExchange:
         self._end = end
         self._tap.ended(side, end, now_ns)
         self._tap.closed(end, now_ns)
-
-    async def _settle(self) -> None:
-        if self._plan.is_recorded:
-            await self._tap.settle()
 
 
 async def _say_close(socket: Any, payload: bytes) -> None:

@@ -1,0 +1,57 @@
+"""What relaying a request and relaying a socket have in common: an observer that is told once how it ended."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from voicegw_sidecar.clock import Clock
+from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.relay.plan import Plan, Refusal
+from voicegw_sidecar.relay.tap import Tap
+from voicegw_sidecar.relay.upstream import Dialler
+from voicegw_sidecar.wire.frames import End
+
+RELAYED = web.ResponseKey("relayed", frozenset[str])
+"""Key under which an answer holds its provider's header names: the server library may add none."""
+
+
+class RelayedExchange:
+    """One request or socket on its way; `run` returns the answer that the server library is to finish."""
+
+    def __init__(self, request: web.Request, plan: Plan, dialler: Dialler, clock: Clock) -> None:
+        self._request = request
+        self._plan = plan
+        self._dialler = dialler
+        self._clock = clock
+        self._tap = Tap(plan.observer)
+        self._end = End.CANCELLED  # until something else is known: the agent may leave at any await
+
+    async def run(self) -> web.StreamResponse:
+        """Relay; whatever happens, the observer is told once how it ended."""
+        try:
+            return await self._relay()
+        finally:
+            self._tap.closed(self._end, self._clock.monotonic_ns())
+
+    async def _relay(self) -> web.StreamResponse:
+        raise NotImplementedError
+
+    async def _failed(self, error: SidecarError) -> web.StreamResponse:
+        """The provider was not reached: an answer of our own, once its row is stored."""
+        now_ns = self._clock.monotonic_ns()
+        self._end = End.BROKEN
+        self._tap.failed(error, now_ns)
+        self._tap.closed(End.BROKEN, now_ns)
+        await self._settle()
+        return refusal_response(self._plan.refuse(error))
+
+    async def _settle(self) -> None:
+        """Wait for the rows of what has ended, before the last piece goes on."""
+        if self._plan.is_recorded:
+            await self._tap.settle()
+
+
+def refusal_response(refusal: Refusal) -> web.Response:
+    """An answer of the sidecar's own."""
+    return web.Response(status=refusal.status, headers=CIMultiDict(refusal.headers), body=refusal.body)
