@@ -17,6 +17,7 @@ from voicegw_sidecar.errors import NotFound, SidecarError
 from voicegw_sidecar.intercept import Intercept
 from voicegw_sidecar.recorder import Recorder
 from voicegw_sidecar.relay import Relay
+from voicegw_sidecar.relay.exchange import refusal_response
 from voicegw_sidecar.relay.server import arrival_of, keep_relayed_headers
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.settings import catalog_of, price_book, price_of
@@ -25,6 +26,7 @@ from voicegw_sidecar.web import render
 from voicegw_sidecar.web.routes import page_routes, static_routes
 
 RELAY = web.AppKey("relay", Relay)
+INTERCEPT = web.AppKey("intercept", Intercept)
 
 
 def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
@@ -79,6 +81,8 @@ def _guard(runtime: Runtime, areas: dict[web.AbstractRoute, Area]) -> Middleware
             runtime.access.check(Caller(arrival.method, arrival.scheme, arrival.headers, arrival.peer), area)
             return await handler(request)
         except SidecarError as error:
+            if area is Area.DATA:
+                return refusal_response(request.app[INTERCEPT].refused(arrival_of(request), error))
             return error_answer(error)
         except web.HTTPException as error:
             if error.status != 404:
@@ -98,7 +102,7 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
     recorder = None
     if runtime.catalog.config.cost_tracking.enabled:
         recorder = Recorder(runtime.store, runtime.prices, runtime.clock)
-    intercept = Intercept(runtime.catalog, recorder, lambda: runtime.is_draining)
+    app[INTERCEPT] = intercept = Intercept(runtime.catalog, recorder, lambda: runtime.is_draining)
     app[RELAY] = relay = Relay(intercept.decide, runtime.clock)
     yield
     await relay.close()

@@ -22,7 +22,7 @@ from voicegw_sidecar.ledger.calendar import period_days
 from voicegw_sidecar.serve import Running, loop_factory, running
 from voicegw_sidecar.settings import load_settings
 from voicegw_sidecar.simulator import Script, Simulator
-from voicegw_sidecar.simulator.agents import Progress, ProgressKind, run_agents, sidecar_address, troubles
+from voicegw_sidecar.simulator.agents import Conduct, Progress, ProgressKind, run_agents, sidecar_address, troubles
 from voicegw_sidecar.store.queries.costs import Spending, spending
 from voicegw_sidecar.store.queries.exchanges import Filter, Listing, exchanges
 from voicegw_sidecar.terms import Modality, Status
@@ -34,7 +34,7 @@ _CONFIG = """\
 # The configuration of this demonstration. Real ones look the same, without base_url.
 default_project: acme
 projects:
-  acme: {{name: Acme Voice, tags: [production], daily_budget: 0.02}}
+  acme: {{name: Acme Voice, tags: [production], daily_budget: 0.10}}
   globex: {{name: Globex, tags: [staging], daily_budget: 5.00}}
   initech: {{name: Initech, tags: [development]}}
 providers:
@@ -83,7 +83,7 @@ async def _demo(folder: Path, port: int, agents: int, out: TextIO) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    script = Script(rules=troubles(FAILING_PROJECT)) if agents else Script()
+    script = Script(rules=troubles(FAILING_PROJECT, every=3)) if agents else Script()
     async with Simulator(script) as simulator:
         addresses = {name: simulator.base_url(name) for name in ("openai", "deepgram", "cartesia")}
         config = folder / "voicegw.yaml"
@@ -96,6 +96,7 @@ async def _demo(folder: Path, port: int, agents: int, out: TextIO) -> None:
                 talk = run_agents(
                     sidecar_address(sidecar.addresses[0]),
                     projects=PROJECTS, count=agents, stop=stop, on_progress=counted.note,
+                    conduct=Conduct(barge_in_share=0.35),
                 )  # fmt: skip
                 work.append(tasks.spawn(talk, name="demo agents"))
             await stop.wait()

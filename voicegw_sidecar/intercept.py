@@ -45,6 +45,14 @@ class Intercept:
         except SidecarError as error:
             return refusal(error, provider)
 
+    def refused(self, arrival: Arrival, error: SidecarError) -> Refusal:
+        """Word an error as the provider that the request is for would, as far as the address tells."""
+        try:
+            target = parse(arrival.target, {}, self._providers, is_socket=arrival.is_socket)
+        except SidecarError:
+            return refusal(error, None)
+        return refusal(error, self._providers[target.provider])
+
     def _plan(self, arrival: Arrival, headers: dict[str, str], target: Target, provider: Provider) -> Plan:
         project = self._catalog.project(target.project or self._catalog.default_project)
         settings = self._catalog.provider_settings(project.id, provider.id)

@@ -66,6 +66,8 @@ async def serve(loaded: Loaded, announce: Callable[[Running], None]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    # without a handler a hang-up, which other programs take as "read your file again", would end every call
+    loop.add_signal_handler(signal.SIGHUP, logger.warning, "reload is not in force in this version; restart instead")
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     async with running(loaded) as sidecar:
         gc.collect()

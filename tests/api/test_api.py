@@ -150,10 +150,11 @@ async def test_web_pages_cannot_spend_money_through_the_data_plane(start_sidecar
         for headers in ({"Origin": "http://evil.test"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
             async with sidecar.http.post(sidecar.url + CHAT, data=b"{}", headers=headers) as response:
                 assert (response.status, response.headers["X-VoiceGW-Error"]) == (403, "cross_site")
+                assert (await response.json())["error"]["code"] == "cross_site"
             async with sidecar.http.get(
                 sidecar.url + "/deepgram/v1/listen", headers={"Upgrade": "websocket", **headers}
             ) as r:
-                assert r.status == 403
+                assert (r.status, (await r.json())["err_code"]) == (403, "cross_site")  # as Deepgram words it
         async with sidecar.http.post(sidecar.url + CHAT, data=b"{}", headers={"Host": "evil.test"}) as response:
             assert (response.status, response.headers["X-VoiceGW-Error"]) == (421, "bad_host")
         assert await sidecar.rows() == []

@@ -6,6 +6,7 @@ brings: a payload it does not understand means no event.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
@@ -71,7 +72,7 @@ class ListeningDialect(SocketDialect):
         return (Began(Modality.STT, model=self._model), audio)
 
 
-class HttpDialect:
+class HttpDialect(ABC):
     """Base of HTTP dialects: reads a request once it is complete, then lets go of its copy.
 
     A provider that answers before it has the whole request begins the exchange with what was sent so far.
@@ -107,17 +108,17 @@ class HttpDialect:
         self._request.clear()
         return events
 
+    @abstractmethod
     def _begun(self) -> Iterable[Event]:
         """Read the collected request."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _answer_piece(self, data: bytes) -> Iterable[Event]:
         """Read a piece of the answer's body."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _answer_complete(self) -> Iterable[Event]:
         """Read what only a whole answer tells."""
-        raise NotImplementedError
 
 
 def is_event_stream(head: ResponseHead) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from aiohttp import web
 from multidict import CIMultiDict
 
@@ -16,7 +18,7 @@ RELAYED = web.ResponseKey("relayed", frozenset[str])
 """Key under which an answer holds its provider's header names: the server library may add none."""
 
 
-class RelayedExchange:
+class RelayedExchange(ABC):
     """One request or socket on its way; `run` returns the answer that the server library is to finish."""
 
     def __init__(self, request: web.Request, plan: Plan, dialler: Dialler, clock: Clock) -> None:
@@ -34,8 +36,9 @@ class RelayedExchange:
         finally:
             self._tap.closed(self._end, self._clock.monotonic_ns())
 
+    @abstractmethod
     async def _relay(self) -> web.StreamResponse:
-        raise NotImplementedError
+        """Dial, forward both ways, and return the answer."""
 
     async def _failed(self, error: SidecarError) -> web.StreamResponse:
         """The provider was not reached: an answer of our own, once its row is stored."""
