@@ -16,11 +16,14 @@ class OpaqueRequest(HttpDialect):
     """One HTTP request: its two ends are all that is known."""
 
     def decode(self, frame: Frame) -> Iterable[Event]:
-        """Nothing to learn."""
+        """Nothing to learn: not even the request's copy is kept."""
         return NO_EVENTS
 
     def _begun(self) -> Iterable[Event]:
         return (Began(None), RequestComplete())
+
+    def _answer_piece(self, data: bytes) -> Iterable[Event]:
+        return NO_EVENTS
 
     def _answer_complete(self) -> Iterable[Event]:
         return (Finished(),)
