@@ -105,6 +105,8 @@ def open_store(path: Path, zone: tzinfo, wall_ns: int, price: Callable[[Exchange
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock_fd = _lock(path)
+        # whose calls there were and what they cost is nobody else's: SQLite gives its other files the same mode
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise StoreFailed(
             f"cannot use {path} as the database: {error.strerror}; name another with cost_tracking.db_path"
