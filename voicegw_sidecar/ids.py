@@ -7,6 +7,7 @@ the millisecond and 62 random bits, so ids of one process sort as they were made
 from __future__ import annotations
 
 import os
+import random
 import uuid
 
 _COUNTER_BITS = 12
@@ -17,13 +18,15 @@ class IdSource:
 
     def __init__(self) -> None:
         self._last_tick = 0
+        # unique, not secret: the kernel is asked once, since a system call for each id costs more than its row
+        self._random = random.Random(os.urandom(32))  # noqa: S311
 
     def next(self, wall_ns: int) -> str:
         """Return a new id no smaller than any before it, even if ``wall_ns`` went back."""
         tick = (wall_ns // 1_000_000) << _COUNTER_BITS
         self._last_tick = max(tick, self._last_tick + 1)
         milliseconds, counter = self._last_tick >> _COUNTER_BITS, self._last_tick & 0xFFF
-        tail = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
+        tail = self._random.getrandbits(62)
         return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | tail))
 
 
