@@ -114,18 +114,20 @@ def _content(path: Path) -> bytes | None:
         raise ConfigError(str(path), f"cannot be read: {reason.lower()}") from None
 
 
-def _with_home(path: Path, environ: Mapping[str, str]) -> Path:
+def _with_home(path: Path, environ: Mapping[str, str], key: str = "") -> Path:
+    """Return the path with ``~`` replaced; ``key`` is the setting it came from, where it came from one."""
     if path.parts[:1] != ("~",):
         return path
     home = environ.get("HOME")
     if not home:
-        raise ConfigError(str(path), "expected the variable HOME to be set where a path begins with ~")
+        hint = "; set it, or give a whole path" if key else ""
+        raise ConfigError(key or str(path), f"{path} expects the variable HOME to be set{hint}")
     return Path(home, *path.parts[1:])
 
 
 def _with_full_paths(config: Config, environ: Mapping[str, str], cwd: Path, file: Path | None) -> Config:
     """Return the configuration with absolute paths: the database's from here, a logo's from the file's folder."""
-    db_path = cwd / _with_home(config.cost_tracking.db_path, environ)
+    db_path = cwd / _with_home(config.cost_tracking.db_path, environ, "cost_tracking.db_path")
     folder = cwd if file is None else file.parent
     projects = {}
     for key, project in config.projects.items():
