@@ -128,7 +128,7 @@ class Access:
             own = {f"{caller.scheme}://{caller.value('host')}".lower(), self._public_origin}
             if origin.lower() not in own:
                 raise CrossSite("a page of another site may not use this sidecar")
-        site = caller.value("sec-fetch-site")
+        site = (caller.value("sec-fetch-site") or "").lower()
         if site in ("cross-site", "same-site"):
             is_navigation = caller.value("sec-fetch-mode") == "navigate" and caller.method == "GET"
             if not (is_navigation and area is Area.PAGE):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from zoneinfo import ZoneInfo
 
+import apsw
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
@@ -13,7 +16,7 @@ from voicegw_sidecar.api.answers import RUNTIME, error_answer
 from voicegw_sidecar.api.routes import api_routes, open_routes
 from voicegw_sidecar.clock import Clock, SystemClock
 from voicegw_sidecar.config import Loaded
-from voicegw_sidecar.errors import NotFound, SidecarError
+from voicegw_sidecar.errors import NotFound, SidecarError, StoreFailed
 from voicegw_sidecar.intercept import Intercept
 from voicegw_sidecar.recorder import Recorder
 from voicegw_sidecar.relay import Relay
@@ -24,6 +27,8 @@ from voicegw_sidecar.settings import catalog_of, price_book, price_of
 from voicegw_sidecar.store.database import open_store
 from voicegw_sidecar.web import render
 from voicegw_sidecar.web.routes import page_routes, static_routes
+
+logger = logging.getLogger(__name__)
 
 RELAY = web.AppKey("relay", Relay)
 INTERCEPT = web.AppKey("intercept", Intercept)
@@ -81,13 +86,26 @@ def _guard(runtime: Runtime, areas: dict[web.AbstractRoute, Area]) -> Middleware
             runtime.access.check(Caller(arrival.method, arrival.scheme, arrival.headers, arrival.peer), area)
             return await handler(request)
         except SidecarError as error:
-            if area is Area.DATA:
-                return refusal_response(request.app[INTERCEPT].refused(arrival_of(request), error))
-            return error_answer(error)
+            refused = error
+        except apsw.Error as error:
+            logger.error("database cannot be read", extra={"error": type(error).__name__})
+            refused = StoreFailed("the database cannot be read at the moment; see the sidecar's log and /ready")
         except web.HTTPException as error:
             if error.status != 404:
                 raise
-            return error_answer(NotFound("nothing is at this address"))
+            refused = NotFound("nothing is at this address")
+        except (OSError, asyncio.CancelledError):
+            raise  # the caller is gone
+        except Exception as error:  # the last resort of every request: one line, in the caller's own form
+            where = error.__traceback__
+            while where is not None and where.tb_next is not None:
+                where = where.tb_next
+            place = f"{where.tb_frame.f_code.co_name}:{where.tb_lineno}" if where is not None else "unknown"
+            logger.error("request failed", extra={"error": type(error).__name__, "at": place, "area": area.value})
+            refused = SidecarError("the sidecar failed at this request; its log names the place")
+        if area is Area.DATA:
+            return refusal_response(request.app[INTERCEPT].refused(arrival_of(request), refused))
+        return error_answer(refused)
 
     return guard
 

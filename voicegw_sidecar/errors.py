@@ -92,6 +92,10 @@ class UpstreamUnreachable(SidecarError):
     retry_helps = True
 
 
+class UpstreamSilent(UpstreamUnreachable):
+    """The provider was reached and closed the connection without a byte: what it did with the request is not known."""
+
+
 class UpstreamTimeout(SidecarError):
     """The provider took the request and sent no first byte in time."""
 

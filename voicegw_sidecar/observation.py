@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from voicegw_sidecar.dialects.base import Dialect
 from voicegw_sidecar.dialects.opaque import OpaqueRequest, OpaqueSocket
-from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.errors import SidecarError, UpstreamSilent, UpstreamUnreachable
 from voicegw_sidecar.events import Began, Event
 from voicegw_sidecar.meter import Meter, Opened
 from voicegw_sidecar.providers.base import Endpoint
@@ -142,9 +142,13 @@ class Observation:
     def _close(self, row_id: str, exchange: Exchange) -> None:
         if self._is_socket and len(self._commits) > 1:
             self._commits = [pair for pair in self._commits if not pair[1].done()]
-        commit = self._recorder.closed(
-            row_id, self._identity, exchange, self._catalogue_model(exchange), self._http_status
+        is_dial_failure = isinstance(self._failure, UpstreamUnreachable) and not isinstance(
+            self._failure, UpstreamSilent
         )
+        commit = self._recorder.closed(
+            row_id, self._identity, exchange, self._catalogue_model(exchange), self._http_status,
+            is_unbilled=self._error_body is not None or is_dial_failure,
+        )  # fmt: skip
         self._commits.append((row_id, commit))
 
     def _row_id(self, ref: int) -> str:

@@ -11,9 +11,7 @@ from voicegw_sidecar.ids import IdSource
 from voicegw_sidecar.ledger.prices import NO_COST, UNKNOWN_COST, PriceBook, Priced
 from voicegw_sidecar.store.database import Store
 from voicegw_sidecar.store.records import ExchangeRow
-from voicegw_sidecar.terms import NOTHING_USED, Cost, Exchange, Mark, Status
-
-_UNBILLED = frozenset({Status.REFUSED, Status.UPSTREAM_ERROR})
+from voicegw_sidecar.terms import NOTHING_USED, Cost, Exchange, Mark
 
 
 class Identity(Struct, frozen=True):
@@ -51,10 +49,17 @@ class Recorder:
         self._store.append(self._row(row_id, identity, exchange, UNKNOWN_COST, None))
 
     def closed(
-        self, row_id: str, identity: Identity, exchange: Exchange, catalogue_model: str | None, http_status: int | None
-    ) -> asyncio.Future[None]:
-        """Queue an exchange's final row; the future is its commit."""
-        cost = self._cost(identity, exchange, catalogue_model)
+        self, row_id: str, identity: Identity, exchange: Exchange, catalogue_model: str | None, http_status: int | None,
+        *, is_unbilled: bool,
+    ) -> asyncio.Future[None]:  # fmt: skip
+        """Queue an exchange's final row; the future is its commit.
+
+        ``is_unbilled``: the provider refused it or was never reached, so nothing was used and nothing is owed.
+        """
+        if is_unbilled and exchange.usage == NOTHING_USED:
+            cost = NO_COST
+        else:
+            cost = self._cost(identity, exchange, catalogue_model)
         return self._store.append_awaited(self._row(row_id, identity, exchange, cost, http_status))
 
     def late(self, row_id: str) -> None:
@@ -87,8 +92,6 @@ class Recorder:
         )
 
     def _cost(self, identity: Identity, exchange: Exchange, catalogue_model: str | None) -> Cost:
-        if exchange.status in _UNBILLED and exchange.usage == NOTHING_USED:
-            return NO_COST  # refused before any work: nothing was used, so nothing is owed
         return self.prices.cost(
             Priced(
                 provider=identity.provider,

@@ -84,6 +84,7 @@ async def test_a_call_is_seen_by_every_route(start_sidecar: StartSidecar) -> Non
         ("/v1/costs?project=nope", "unknown_project", "nope"), ("/v1/costs/daily?days=0", "bad_request", "days"),
         ("/v1/logs?limit=1001", "bad_request", "limit"), ("/v1/logs?limit=x", "bad_request", "limit"),
         ("/v1/logs?status=fine", "bad_request", "status"), ("/v1/logs?modality=x", "bad_request", "modality"),
+        ("/v1/logs?from=9999-12-31", "bad_request", "from"), ("/v1/logs?to=1600-01-01", "bad_request", "to"),
         ("/v1/logs?before=1", "bad_request", "before"), ("/v1/logs?from=yesterday", "bad_request", "from"),
         ("/v1/logs?limit=1&limit=2", "bad_request", "limit"), ("/v1/logs?project=x'--", "unknown_project", "project"),
         ("/v1/projects/nope", "unknown_project", "nope"), ("/v1/nothing", "not_found", "nothing"),
@@ -178,3 +179,18 @@ async def test_while_draining_new_calls_are_refused_and_running_ones_finish(star
             assert "x-should-retry" not in response.headers
         go_on.set()
         assert await running
+
+
+async def test_what_nobody_foresaw_is_one_line_in_the_log_and_the_callers_own_form(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def explode(*_: object) -> None:
+        raise RuntimeError("CANARY")
+
+    monkeypatch.setattr("voicegw_sidecar.intercept.swapped_headers", explode)
+    async with start_sidecar() as sidecar:
+        async with sidecar.http.post(sidecar.url + "/deepgram/v1/x", data=b"{}") as response:
+            assert (response.status, response.headers["X-VoiceGW-Error"]) == (500, "internal")
+            assert "err_msg" in await response.json()
+    assert [record.getMessage() for record in caplog.records] == ["request failed"]
+    assert "CANARY" not in caplog.text

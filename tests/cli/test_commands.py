@@ -95,6 +95,23 @@ async def test_listings_read_the_database_of_a_running_sidecar(start_sidecar: St
         assert "nope" in err
 
 
+async def test_a_full_or_closed_output_is_no_traceback(tmp_path: Path) -> None:
+    for redirect in (">/dev/full", ">&-"):
+        process = await asyncio.create_subprocess_shell(
+            f"'{sys.executable}' -m voicegw_sidecar check {redirect}", cwd=tmp_path, stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "HOME": str(tmp_path)},
+        )  # fmt: skip
+        _, err = await asyncio.wait_for(process.communicate(), 20)
+        assert b"Traceback" not in err
+
+
+async def test_check_and_serve_agree_on_what_may_be_bound(tmp_path: Path) -> None:
+    (tmp_path / "voicegw.yaml").write_text("serve: {host: 0.0.0.0}\n")
+    for command in ("check", "serve"):
+        code, _, err = await run(command, cwd=tmp_path, HOME=str(tmp_path), VOICEGW_API_KEY="k")
+        assert (code, "this machine only" in err) == (2, True)
+
+
 async def test_a_listing_without_a_database_says_what_to_do(tmp_path: Path) -> None:
     code, _, err = await run("costs", cwd=tmp_path, VOICEGW_DB_PATH=str(tmp_path / "none.db"), HOME=str(tmp_path))
     assert code == 1

@@ -7,7 +7,9 @@ import gzip
 import hashlib
 import io
 import os
+from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 
 from tests.conftest import StartSidecar
@@ -252,7 +254,13 @@ async def test_a_provider_that_never_answers_is_a_timeout_of_ours(start_sidecar:
                 assert response.status == 504
                 assert response.headers["X-VoiceGW-Error"] == "upstream_timeout"
             [row] = await sidecar.rows(1)
-    assert (row.status, row.error, row.http_status, row.cost_nanousd) == ("upstream_error", "upstream_timeout", 504, 0)
+    # the provider had the whole request: what it did with it, and bills for it, is not known
+    assert (row.status, row.error, row.http_status, row.cost_nanousd) == (
+        "upstream_error",
+        "upstream_timeout",
+        504,
+        None,
+    )
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
@@ -425,3 +433,133 @@ async def test_an_upstreams_own_error_passes_whole_and_costs_nothing(start_sidec
             assert "X-VoiceGW-Error" not in response.headers
         [row] = await sidecar.rows(1)
     assert (row.status, row.http_status, row.error, row.cost_nanousd) == ("upstream_error", 401, "invalid_api_key", 0)
+
+
+async def test_an_empty_answer_with_a_length_is_a_finished_one(start_sidecar: StartSidecar) -> None:
+    async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(answer(b"", "Content-Type: application/json"))
+        await writer.drain()
+
+    async with raw_server(upstream) as url, start_sidecar(openai=url) as sidecar:
+        async with sidecar.http.post(sidecar.url + CHAT, data=b'{"model":"gpt-4.1-mini"}') as response:
+            assert await response.read() == b""
+        [row] = await sidecar.rows(1)
+    assert row.status == "ok"
+
+
+async def test_a_filtered_stream_with_a_length_waits_for_its_row_too(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\ndata: [DONE]\n\n'
+    settled: list[bool] = []
+
+    async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(answer(stream, "Content-Type: text/event-stream"))
+        await writer.drain()
+
+    from voicegw_sidecar.observation import Observation
+
+    settle = Observation.settle
+
+    async def noted(self: Observation) -> None:
+        await settle(self)
+        settled.append(True)
+
+    monkeypatch.setattr(Observation, "settle", noted)
+    async with raw_server(upstream) as url, start_sidecar(openai=url) as sidecar:
+        async with sidecar.http.post(sidecar.url + CHAT, data=b'{"model":"m","stream":true}') as response:
+            assert await response.read() == stream
+            assert settled == [True]
+
+
+@pytest.mark.parametrize("size_bytes", [10, 3_000_000])
+async def test_a_chunked_upload_passes_even_if_the_answer_begins_before_its_end(
+    start_sidecar: StartSidecar, size_bytes: int
+) -> None:
+    got: list[bytes] = []
+
+    async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"chunked" in head.lower()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        await writer.drain()
+        got.append(await reader.readuntil(b"\r\n0\r\n\r\n") if size_bytes < 60_000 else await _to_end(reader))
+        writer.write(b"2\r\ncd\r\n0\r\n\r\n")
+        await writer.drain()
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b"x" * (size_bytes // 10)
+            await asyncio.sleep(0.01)
+
+    async with raw_server(upstream) as url, start_sidecar(openai=url) as sidecar:
+        async with sidecar.http.post(sidecar.url + "/openai/v1/audio/unknown", data=body()) as response:
+            assert await asyncio.wait_for(response.read(), 5) == b"abcd"
+        [row] = await sidecar.rows(1)
+    assert row.status == "ok"
+
+
+async def _to_end(reader: asyncio.StreamReader) -> bytes:
+    data = b""
+    while not data.endswith(b"\r\n0\r\n\r\n"):
+        data += await reader.read(65536)
+    return data
+
+
+async def test_usage_is_asked_for_in_chunked_uploads_too(start_sidecar: StartSidecar) -> None:
+    bodies: list[bytes] = []
+
+    async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        bodies.append((await read_request(reader))[1])
+        writer.write(answer(b"data: [DONE]\n\n", "Content-Type: text/event-stream"))
+        await writer.drain()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"model":"m",'
+        yield b'"stream":true}'
+
+    async with raw_server(upstream) as url, start_sidecar(openai=url) as sidecar:
+        async with sidecar.http.post(sidecar.url + CHAT, data=body()) as response:
+            await response.read()
+    assert bodies == [b'{"stream_options":{"include_usage":true},"model":"m","stream":true}']
+
+
+@pytest.mark.parametrize(("limits", "sends_head", "code"), [
+    ("first_byte_s: 0.3, connect_s: 30", False, 504), ("idle_s: 0.2, first_byte_s: 30", True, 200),
+])  # fmt: skip
+async def test_each_time_limit_is_its_own(
+    start_sidecar: StartSidecar, limits: str, sends_head: bool, code: int
+) -> None:
+    async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        if sends_head:
+            await asyncio.sleep(0.4)  # longer than the idle limit, which does not count yet
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 9\r\n\r\nabc")
+            await writer.drain()
+        await reader.read()
+
+    async with raw_server(upstream) as url:
+        async with start_sidecar(f"providers: {{openai: {{base_url: '{url}', timeouts: {{{limits}}}}}}}\n") as sidecar:
+            async with asyncio.timeout(5):
+                body = b'{"model":"tts-1","input":"a"}'
+                async with sidecar.http.post(sidecar.url + "/openai/v1/audio/speech", data=body) as response:
+                    assert response.status == code
+                    if sends_head:
+                        with pytest.raises(aiohttp.ClientPayloadError):
+                            await response.read()
+
+
+async def test_a_provider_cannot_speak_in_our_name(start_sidecar: StartSidecar) -> None:
+    async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(
+            answer(OK_JSON, "Content-Type: application/json", "X-VoiceGW-Error: forged", "X-VoiceGW-Project: x")
+        )
+        await writer.drain()
+
+    async with raw_server(upstream) as url, start_sidecar(openai=url) as sidecar:
+        async with sidecar.http.post(sidecar.url + CHAT, data=b"{}") as response:
+            assert response.headers.getall("X-VoiceGW-Project") == ["default"]
+            assert "X-VoiceGW-Error" not in response.headers

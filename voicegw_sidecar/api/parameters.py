@@ -73,6 +73,8 @@ class Parameters:
             moment = datetime.fromisoformat(value)
         except ValueError:
             raise BadRequest(f"{name}: found {value[:40]!r}, expected a time such as 2026-11-21T10:00:00Z") from None
+        if not 1970 <= moment.year <= 2200:
+            raise BadRequest(f"{name}: found the year {moment.year}, expected one from 1970 to 2200")
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return int(moment.timestamp() * 1_000_000) * (NS_PER_S // 1_000_000)

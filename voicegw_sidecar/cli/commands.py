@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
+import apsw
 from msgspec import Struct
 
 from voicegw_sidecar import __version__
@@ -49,6 +50,8 @@ class _UsageError(Exception):
 
 def run(words: Sequence[str]) -> int:
     """Run a command; every error is one line on stderr."""
+    if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
+        sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     try:
         options = _parser().parse_args(words)
         command: Command = options.command
@@ -59,11 +62,19 @@ def run(words: Sequence[str]) -> int:
         return _complain(error.message, WRONG)
     except SidecarError as error:
         return _complain(error.message, NO)
+    except apsw.Error as error:
+        return _complain(f"the database cannot be read: {type(error).__name__}: {error}", NO)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output left: fine
         return DONE
+    except OSError as error:
+        return _complain(f"cannot go on: {error.strerror or error}", NO)
     except KeyboardInterrupt:
         return 130
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 def _complain(message: str, code: int) -> int:

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from voicegw_sidecar.cli.database import settings_of
 from voicegw_sidecar.cli.output import say
-from voicegw_sidecar.errors import ConfigError
 
 if TYPE_CHECKING:
     from voicegw_sidecar.config import Loaded
@@ -69,16 +68,11 @@ def demo(options: argparse.Namespace) -> int:
 
 def with_bind(loaded: Loaded, host: str | None, port: int | None) -> Loaded:
     """Return the configuration with another bind; what is not loopback is refused in this version."""
-    from voicegw_sidecar.access import is_loopback_name
+    from voicegw_sidecar.settings import refuse_exposure
 
     serve = loaded.config.serve
     serve = replace(serve, host=serve.host if host is None else host, port=serve.port if port is None else port)
-    if not is_loopback_name(serve.host):
-        raise ConfigError(
-            "serve.host",
-            f"found {serve.host}, expected a loopback address such as 127.0.0.1: agents cannot prove who they are "
-            "yet, so this version listens to this machine only, with or without an API key",
-        )
+    refuse_exposure(serve.host)
     return replace(loaded, config=replace(loaded.config, serve=serve))
 
 

@@ -15,7 +15,7 @@ _NOT_SENT = HOP_BY_HOP | {
     "host", "content-length", "expect", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions",
     "sec-websocket-protocol", "sec-websocket-accept",
 }  # fmt: skip
-# A provider's state for browsers must not land on the dashboard's origin.
+# A provider's state for browsers must not land on the dashboard's origin, nor may its words pass as ours.
 _NOT_ANSWERED = HOP_BY_HOP | {
     "set-cookie", "strict-transport-security", "sec-websocket-accept", "sec-websocket-extensions",
     "sec-websocket-protocol",
@@ -38,7 +38,7 @@ def to_answer(headers: Iterable[tuple[str, str]]) -> Headers:
         for pair in pairs
         if (name := pair[0].lower()) not in _NOT_ANSWERED
         and name not in named
-        and not name.startswith("access-control-")
+        and not name.startswith(("access-control-", "x-voicegw-"))
     )
 
 

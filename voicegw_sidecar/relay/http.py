@@ -7,7 +7,7 @@ that its row is stored when the agent has the whole answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import aiohttp
 from aiohttp import web
@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from voicegw_sidecar.errors import SidecarError
 from voicegw_sidecar.relay.exchange import RELAYED, RelayedExchange
 from voicegw_sidecar.relay.headers import to_answer, to_send
-from voicegw_sidecar.relay.upstream import headers_of
+from voicegw_sidecar.relay.upstream import headers_of, start_waiting
 from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
 from voicegw_sidecar.wire.sse import SseFilter
 
@@ -51,15 +51,26 @@ class HttpExchange(RelayedExchange):
             self._tap.ended(Side.AGENT, End.COMPLETE, self._clock.monotonic_ns())
             return None, headers
         length = request.content_length
+        if length is None and self._plan.edit_body is not None:
+            return await self._collected(deadline), headers
         if length is not None and length <= RESEND_LIMIT_BYTES:
-            pieces = [piece async for piece in self._pieces()]
-            body = b"".join(pieces)
-            if self._plan.edit_body is not None:
-                body = self._plan.edit_body(body) or body
-            return body, headers
+            return self._edited(b"".join([piece async for piece in self._pieces()])), headers
         if length is not None:
             headers = (*headers, ("Content-Length", str(length)))
-        return self._streamed(deadline), headers
+        return self._streamed(deadline, self._pieces()), headers
+
+    async def _collected(self, deadline: asyncio.Timeout) -> bytes | AsyncIterator[bytes]:
+        """A body of unknown length that may have to be edited: whole where it is short enough to be held."""
+        pieces, held, size_bytes = self._pieces(), list[bytes](), 0
+        async for piece in pieces:
+            held.append(piece)
+            size_bytes += len(piece)
+            if size_bytes > RESEND_LIMIT_BYTES:
+                return self._streamed(deadline, pieces, held)
+        return self._edited(b"".join(held))
+
+    def _edited(self, body: bytes) -> bytes:
+        return body if self._plan.edit_body is None else self._plan.edit_body(body) or body
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         """The request body as it arrives, told to the tap."""
@@ -68,11 +79,15 @@ class HttpExchange(RelayedExchange):
             yield piece
         self._tap.ended(Side.AGENT, End.COMPLETE, self._clock.monotonic_ns())
 
-    async def _streamed(self, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
-        async for piece in self._pieces():
+    async def _streamed(
+        self, deadline: asyncio.Timeout, pieces: AsyncIterator[bytes], held: Iterable[bytes] = ()
+    ) -> AsyncIterator[bytes]:
+        for piece in held:
+            yield piece
+        async for piece in pieces:
             yield piece
         # the wait for the first byte begins when the upload is through
-        deadline.reschedule(asyncio.get_running_loop().time() + self._plan.timeouts.first_byte_s)
+        start_waiting(deadline, self._plan.timeouts.first_byte_s)
 
     async def _answer(self, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
         answer = self._answer_head(upstream)
@@ -109,21 +124,27 @@ class HttpExchange(RelayedExchange):
     ) -> None:
         left = _body_length(self._request.method, upstream)
         is_json = upstream.headers.get("Content-Type", "").lower().startswith("application/json")
-        while piece := await upstream.content.readany():
+        while piece := await self._next_piece(upstream):
             frame = Frame(Side.PROVIDER, Kind.BODY, self._clock.monotonic_ns(), piece)
-            if left is not None and keep is None and len(piece) >= left and self._plan.is_recorded:
-                await self._last_piece(frame, answer, is_json=is_json)
-                left = 0
-                continue
             left = None if left is None else left - len(piece)
+            if left == 0 and keep is None and self._plan.is_recorded:
+                await self._last_piece(frame, answer, is_json=is_json)
+                break
             await answer.write(piece if keep is None else keep.feed(piece))
             self._tap.frame(frame)
-        if keep is not None and (rest := keep.rest()):
-            await answer.write(rest)
-        if left != 0 or not self._plan.is_recorded:
+        else:
+            if keep is not None and (rest := keep.rest()):
+                await answer.write(rest)
             self._complete()
             await self._settle()
         await answer.write_eof()
+
+    async def _next_piece(self, upstream: aiohttp.ClientResponse) -> bytes:
+        """Read on, for at most the provider's idle limit where it has one."""
+        if self._plan.timeouts.idle_s is None:
+            return await upstream.content.readany()
+        async with asyncio.timeout(self._plan.timeouts.idle_s):
+            return await upstream.content.readany()
 
     async def _last_piece(self, frame: Frame, answer: web.StreamResponse, *, is_json: bool) -> None:
         """Store first, then let the last piece go: of audio only its last byte waits."""

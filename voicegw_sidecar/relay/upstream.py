@@ -7,6 +7,7 @@ reason. Nothing outside ``relay/`` may know which library this is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import socket
@@ -21,7 +22,7 @@ import certifi
 from multidict import CIMultiDict
 from yarl import URL
 
-from voicegw_sidecar.errors import SidecarError, UpstreamTimeout, UpstreamUnreachable
+from voicegw_sidecar.errors import SidecarError, UpstreamSilent, UpstreamTimeout, UpstreamUnreachable
 from voicegw_sidecar.relay.plan import Headers, Timeouts
 
 MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024
@@ -34,7 +35,6 @@ KEEPALIVE_S = 110.0
 """Idle pooled connections: below the 120 s that agents keep theirs, so that ours goes first."""
 _REFUSAL_LIMIT_BYTES = 1024 * 1024
 _ONE_PIECE_BYTES = 256 * 1024
-_USER_TIMEOUT_MS = 20_000  # unacknowledged data this old means the peer is gone
 
 Body = bytes | AsyncIterable[bytes] | None
 
@@ -42,10 +42,23 @@ Body = bytes | AsyncIterable[bytes] | None
 class _Attempt:
     """What one request learned about its connection while it was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: asyncio.Timeout, first_byte_s: float | None) -> None:
         self.is_reused = False
+        self._deadline = deadline
+        self._first_byte_s = first_byte_s
         self.response: aiohttp.ClientResponse | None = None
         self.refused_body = b""
+
+    def sent(self) -> None:
+        """The request is on its way: from here on the first byte is waited for."""
+        if self._first_byte_s is not None:
+            start_waiting(self._deadline, self._first_byte_s)
+
+
+def start_waiting(deadline: asyncio.Timeout, wait_s: float) -> None:
+    """Let a deadline run from now on; one that is over, because the answer came early, stays so."""
+    with contextlib.suppress(RuntimeError):
+        deadline.reschedule(asyncio.get_running_loop().time() + wait_s)
 
 
 _attempt: ContextVar[_Attempt] = ContextVar("attempt")
@@ -94,7 +107,8 @@ class Dialler:
         session = self._pooled if can_resend else self._fresh
 
         async def send(session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
-            _attempt.set(_Attempt())
+            # a streamed body starts the wait itself, once it is through
+            _attempt.set(_Attempt(deadline, timeouts.first_byte_s if can_resend else None))
             return await session.request(
                 method,
                 URL(url, encoded=True),
@@ -107,9 +121,6 @@ class Dialler:
 
         try:
             async with deadline:
-                if can_resend:  # a streamed body sets the deadline itself, once it is through
-                    now_s = asyncio.get_running_loop().time()
-                    deadline.reschedule(now_s + timeouts.connect_s + timeouts.first_byte_s)
                 try:
                     return await send(session)
                 except _Unanswered as error:
@@ -125,10 +136,11 @@ class Dialler:
         self, url: str, headers: Headers, subprotocols: tuple[str, ...], timeouts: Timeouts
     ) -> tuple[aiohttp.ClientWebSocketResponse[bool], aiohttp.ClientResponse]:
         """Dial a WebSocket; returns it with its handshake. Raises `RefusedHandshake` with the real answer."""
-        attempt = _Attempt()
+        deadline = asyncio.timeout(timeouts.connect_s)
+        attempt = _Attempt(deadline, timeouts.first_byte_s)
         _attempt.set(attempt)
         try:
-            async with asyncio.timeout(timeouts.connect_s + timeouts.first_byte_s):
+            async with deadline:
                 # a socket lives as long as a call: a pooled connection would save nothing and might be stale
                 upstream = await self._fresh.ws_connect(
                     URL(url, encoded=True),
@@ -164,6 +176,7 @@ def headers_of(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
 def _open_session(tls: ssl.SSLContext, *, is_pooled: bool) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     trace.on_connection_reuseconn.append(_note_reuse)
+    trace.on_request_headers_sent.append(_note_sent)
     trace.on_request_end.append(_note_answer)
     pooling = {"keepalive_timeout": KEEPALIVE_S} if is_pooled else {"force_close": True}
     connector = aiohttp.TCPConnector(
@@ -210,6 +223,10 @@ async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, 
     _attempt.get().is_reused = True
 
 
+async def _note_sent(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+    _attempt.get().sent()
+
+
 async def _note_answer(
     session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
 ) -> None:
@@ -237,10 +254,13 @@ def _socket(address: tuple[object, ...]) -> socket.socket:
 
 
 def watch_for_dead_peer(connection: socket.socket) -> None:
-    """Switch on keepalive probes and the limit on unacknowledged data, where the system has them."""
+    """Switch on keepalive probes, where the system has them.
+
+    Not TCP_USER_TIMEOUT: it also counts the time a live peer keeps its window shut, and agents leave sockets
+    unread for minutes after an interruption.
+    """
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    options = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2), ("TCP_USER_TIMEOUT", _USER_TIMEOUT_MS))
-    for name, value in options:
+    for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2)):
         if hasattr(socket, name):
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
@@ -260,9 +280,7 @@ def _has_hashed_store() -> bool:
 
 
 def _timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(
-        total=None, connect=timeouts.connect_s, sock_connect=timeouts.connect_s, sock_read=timeouts.idle_s
-    )
+    return aiohttp.ClientTimeout(total=None, connect=timeouts.connect_s, sock_connect=timeouts.connect_s)
 
 
 def _origin(url: str) -> str:
@@ -285,5 +303,5 @@ def _unreachable(url: str, error: BaseException) -> SidecarError:
     elif isinstance(error, aiohttp.ClientConnectorError):
         kind = "the connection was refused or failed"
     else:
-        kind = "it closed the connection without an answer"
+        return UpstreamSilent(f"{_origin(url)} closed the connection without an answer; call again")
     return UpstreamUnreachable(f"{_origin(url)} could not be reached: {kind}; check the network and base_url")

@@ -27,6 +27,7 @@ CLOSE_WAIT_S = 10.0
 """How long one side may take to answer the other's close before its connection is cut."""
 _LAST_WORDS_S = 0.5
 _TOO_BIG, _TOO_BIG_REASON = 1009, "message over 16 MiB"
+_NEVER_SENT = frozenset({1005, 1006, 1015})  # RFC 6455 §7.4.1: they stand for what was not on the wire
 _KINDS = {WSMsgType.TEXT: Kind.TEXT, WSMsgType.BINARY: Kind.BINARY}
 
 AgentSocket = web.WebSocketResponse[bool]
@@ -190,8 +191,8 @@ async def _say_close(socket: Any, payload: bytes) -> None:
 
 
 def _close_payload(code: int | None, reason: Any) -> bytes:
-    """A close frame's payload as it came; a close without a code stays without one."""
-    if not code:
+    """A close frame's payload as it came; without a code, or with one that may not be sent, it has none."""
+    if not code or code < 1000 or code in _NEVER_SENT:
         return b""
     text = reason if isinstance(reason, bytes) else str(reason or "").encode()
     return struct.pack("!H", code) + text

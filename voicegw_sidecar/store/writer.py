@@ -159,14 +159,14 @@ class Writer:
                         self._apply(write)
         except _TRANSIENT:
             raise
-        except apsw.Error:
+        except Exception:  # whatever one row brings, the thread that writes all of them lives on
             for write in self._batch:
                 try:
                     with transaction(self._connection):
                         self._apply(write)
                 except _TRANSIENT:
                     raise
-                except apsw.Error as error:
+                except Exception as error:
                     self._rejected += 1
                     logger.error("row rejected", extra={"error": type(error).__name__})
 
