@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
 from blockbuster import blockbuster_ctx
+from pytest_aiohttp.plugin import AiohttpClient
 
 from tests.sidecar import Sidecar
 from voicegw_sidecar import tasks
+from voicegw_sidecar.app import build_app, build_runtime
+from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.serve import running
 from voicegw_sidecar.settings import load_settings
 
+Client = TestClient[web.Request, web.Application]
+MountControlPlane = Callable[..., Awaitable[Client]]
+ON_THE_PATH = ("relay", "intercept", "observation", "recorder", "api", "web", "addressing", "credentials", "meter")
 StartSidecar = Callable[..., AbstractAsyncContextManager[Sidecar]]
 
 
@@ -37,6 +46,26 @@ def start_sidecar(tmp_path: Path) -> StartSidecar:
     return start
 
 
+@pytest.fixture
+async def control_plane(
+    tmp_path: Path, aiohttp_client: AiohttpClient
+) -> AsyncIterator[Callable[..., Awaitable[Client]]]:
+    """A function that mounts the whole application on a test server: for tests that need no provider."""
+    runtimes: list[Runtime] = []
+
+    async def mount(more: str = "") -> Client:
+        config = tmp_path / "voicegw.yaml"
+        config.write_text(f"cost_tracking: {{db_path: {tmp_path / 'voicegw.db'}}}\n{more}")
+        runtime = await asyncio.to_thread(build_runtime, load_settings(str(config), {}))
+        runtime.is_ready = True
+        runtimes.append(runtime)
+        return await aiohttp_client(await asyncio.to_thread(build_app, runtime))
+
+    yield mount
+    for runtime in runtimes:
+        await runtime.store.close()
+
+
 @pytest.fixture(autouse=True)
 def no_task_is_left() -> object:
     """Every task that the sidecar started has ended when its test has."""
@@ -44,11 +73,8 @@ def no_task_is_left() -> object:
     assert tasks.alive() == []
 
 
-@pytest.fixture
-def nothing_blocks_the_loop() -> object:
-    """Fail a test in which the event loop is blocked."""
-    with blockbuster_ctx("voicegw_sidecar") as blocker:
-        yield blocker
-
-
-Served = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.StreamResponse]]
+@pytest.fixture(autouse=True)
+def nothing_blocks_the_loop() -> Iterator[None]:
+    """Fail a test in which what runs on a call's path blocks the event loop."""
+    with blockbuster_ctx([f"voicegw_sidecar.{name}" for name in ON_THE_PATH]):
+        yield

@@ -26,18 +26,19 @@ class Sidecar:
         self.port = int(self.url.rpartition(":")[2])
 
     async def rows(
-        self, count: int | None = None, status: str | None = None, within_s: float = 5.0
+        self, count: int | None = None, status: str | None = None, within_s: float = 5.0, at_least: int = 0
     ) -> list[ExchangeRow]:
-        """Closed rows, oldest first; with ``count`` waits until there are so many."""
+        """Closed rows, oldest first; waits until there are ``count``, exactly, or ``at_least`` so many."""
         deadline = asyncio.get_running_loop().time() + within_s
+        wanted = at_least if count is None else count
         while True:
             listing = await self.running.runtime.store.read(exchanges, Filter(limit=1000, status=status))
             rows = listing.rows[::-1]
-            if count is None or len(rows) >= count:
+            if len(rows) >= wanted:
                 assert count is None or len(rows) == count, [row.status for row in rows]
                 return rows
             if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"{len(rows)} rows after {within_s} s, expected {count}: {rows}")
+                raise AssertionError(f"{len(rows)} rows after {within_s} s, expected {wanted}: {rows}")
             await asyncio.sleep(0.01)
 
     async def get_json(self, path: str, **headers: str) -> Any:

@@ -38,9 +38,9 @@ class Running(Struct):
 @asynccontextmanager
 async def running(loaded: Loaded) -> AsyncIterator[Running]:
     """Start a sidecar, and stop it in order: listeners, provider connections, then the store."""
-    runtime = build_runtime(loaded)
+    runtime = await asyncio.to_thread(build_runtime, loaded)
     try:
-        app = build_app(runtime)
+        app = await asyncio.to_thread(build_app, runtime)
         runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_SETTINGS)  # type: ignore[arg-type]  # of many types
         await runner.setup()
         try:

@@ -34,10 +34,13 @@ def set_up(app: web.Application) -> None:
         loader=jinja2.FileSystemLoader(assets() / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(usd=usd, usd_of_one=usd_of_one, ms=milliseconds, clock=clock_time, moment=moment)
+    for name in environment.list_templates():
+        environment.get_template(name)  # read now: a first visit must not read files on the event loop
     environment.globals.update(version=__version__, unknown=UNKNOWN)
 
 
