@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 from livekit import rtc
-from livekit.agents import APIConnectOptions, APIStatusError, llm, stt, tts
+from livekit.agents import APIConnectOptions, APIStatusError, llm, stt
 from livekit.agents.utils import http_context
 from livekit.plugins import cartesia, deepgram, openai
 
 from tests.clients.conftest import Bench
+from tests.livekit_tts import spoken_s
 from tests.simulator.conftest import ANSWER, UTTERANCES
 from tests.simulator.sounds import PCM, buzz, frames, spoken
 from voicegw_sidecar.simulator import Failure, FailureKind
@@ -92,26 +93,7 @@ async def test_batch_stt(bench: Bench) -> None:
 
 @pytest.mark.parametrize("vendor", ["deepgram", "cartesia", "openai"])
 async def test_tts(bench: Bench, vendor: str) -> None:
-    base = bench.bases[vendor]
-    voice: tts.TTS
-    if vendor == "deepgram":
-        voice = deepgram.TTS(api_key="k", base_url=f"{base}/v1/speak")
-    elif vendor == "cartesia":
-        voice = cartesia.TTS(api_key="k", base_url=base)
-    else:
-        voice = openai.TTS(api_key="k", base_url=f"{base}/v1", response_format="pcm")
-    length_s = 0.0
-    if vendor == "openai":
-        async with voice.synthesize(TEXT, conn_options=ONCE) as chunked:
-            async for audio in chunked:
-                length_s += audio.frame.duration
-    else:
-        async with voice.stream(conn_options=ONCE) as stream:
-            stream.push_text(TEXT)
-            stream.end_input()
-            async for audio in stream:
-                length_s += audio.frame.duration
-    await voice.aclose()
+    length_s = await spoken_s(vendor, bench.bases[vendor], TEXT)
     [row] = await bench.sidecar.rows(1)
     assert (row.modality, row.status, row.usage.characters) == ("tts", "ok", len(TEXT))
     assert row.usage.audio_out_s == pytest.approx(length_s, abs=0.1)

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 from livekit import rtc
-from livekit.agents import APIConnectOptions, APIStatusError, llm, stt, tts
+from livekit.agents import APIConnectOptions, APIStatusError, llm, stt
 from livekit.agents.utils import http_context
 from livekit.plugins import cartesia, deepgram, openai
 
+from tests.livekit_tts import spoken_s
 from tests.simulator.conftest import ANSWER, UTTERANCES, eventually
 from tests.simulator.sounds import PCM, frames, spoken
 from voicegw_sidecar.simulator import Failure, FailureKind, Simulator
@@ -91,27 +92,8 @@ async def test_stt_finds_the_end_of_real_speech(simulator: Simulator, vendor: st
 
 @pytest.mark.parametrize("vendor", ["deepgram", "cartesia", "openai"])
 async def test_tts_speaks_the_text(simulator: Simulator, vendor: str) -> None:
-    base = simulator.base_url(vendor)
-    voice: tts.TTS
     text = "Your order has left the warehouse. It arrives on Friday."
-    if vendor == "deepgram":
-        voice = deepgram.TTS(api_key="k", base_url=f"{base}/v1/speak")
-    elif vendor == "cartesia":
-        voice = cartesia.TTS(api_key="k", base_url=base)
-    else:
-        voice = openai.TTS(api_key="k", base_url=f"{base}/v1", response_format="pcm")
-    length_s = 0.0
-    if vendor == "openai":
-        async with voice.synthesize(text, conn_options=ONCE) as chunked:
-            async for audio in chunked:
-                length_s += audio.frame.duration
-    else:
-        async with voice.stream(conn_options=ONCE) as stream:
-            stream.push_text(text)
-            stream.end_input()
-            async for audio in stream:
-                length_s += audio.frame.duration
-    await voice.aclose()
+    length_s = await spoken_s(vendor, simulator.base_url(vendor), text)
 
     endpoint = {"deepgram": "deepgram.speak", "cartesia": "cartesia.tts", "openai": "openai.speech"}[vendor]
     entry = simulator.ledger.entries(endpoint)[-1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 import aiohttp
@@ -52,7 +53,7 @@ class AgentVoice(Protocol):
         ...
 
 
-class _SocketVoice:
+class _SocketVoice(ABC):
     """What both voices share: one socket, and the count of what came back."""
 
     def __init__(self, http: aiohttp.ClientSession, base: str) -> None:
@@ -64,8 +65,9 @@ class _SocketVoice:
         self.complete = False
         self.heard = asyncio.Event()
 
+    @abstractmethod
     async def _dial(self) -> aiohttp.ClientWebSocketResponse:
-        raise NotImplementedError
+        """Open the socket."""
 
     async def _send(self, message: dict[str, object]) -> None:
         assert self._socket is not None
@@ -75,8 +77,9 @@ class _SocketVoice:
         self.audio_s += _PCM.seconds(len(audio))
         self.heard.set()
 
+    @abstractmethod
     def _is_end(self, message: aiohttp.WSMessage) -> bool:
-        raise NotImplementedError
+        """Say whether a message ends the utterance; audio in it is counted."""
 
     async def start(self) -> None:
         self.audio_s, self.complete = 0.0, False
