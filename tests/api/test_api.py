@@ -35,6 +35,7 @@ async def one_call(sidecar: Sidecar, path: str = "/p/acme/s/call-1" + CHAT.remov
 async def test_a_call_is_seen_by_every_route(start_sidecar: StartSidecar) -> None:
     async with raw_server(upstream) as url, start_sidecar(PROJECTS, openai=url) as sidecar:
         exchange = await one_call(sidecar)
+        await sidecar.rows(1)
         logs = await sidecar.get_json("/v1/logs?project=acme&modality=llm&session=call-1&status=ok&limit=1")
         costs = await sidecar.get_json("/v1/costs?period=today&project=acme")
         everyone = await sidecar.get_json("/v1/costs?period=month")

@@ -67,6 +67,7 @@ async def test_the_page_is_useful_without_javascript_and_under_its_policy(
 ) -> None:
     async with raw_server(upstream) as url, start_sidecar("projects: {acme: {}}\n", openai=url) as sidecar:
         await one_call(sidecar)
+        await sidecar.rows(1)
         context = await browser.new_context(java_script_enabled=False)
         page = await context.new_page()
         response = await page.goto(sidecar.url)
@@ -89,6 +90,7 @@ async def test_what_callers_write_is_shown_and_never_run(start_sidecar: StartSid
         address = f"{sidecar.url}/p/acme/openai/v1/chat/completions"
         async with sidecar.http.post(address, data=f'{{"model":"{hostile}"}}'.encode()) as response:
             await response.read()
+        await sidecar.rows(1)
         async with sidecar.http.get(sidecar.url) as response:
             html = await response.text()
     assert "<img" not in html.replace('<img src="/static/icon.svg"', "")
