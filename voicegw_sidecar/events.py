@@ -16,7 +16,8 @@ class Began(Struct, frozen=True, tag=True):
     """The agent began an exchange; ``modality`` is None for an endpoint that is not understood.
 
     ``input_chars`` is the length of a prompt, kept only to estimate tokens; ``audio_s`` the seconds of an
-    uploaded recording.
+    uploaded recording. ``bills_session`` marks a speech-to-text stream that is billed by the time its session
+    is open, not by the audio sent.
     """
 
     modality: Modality | None
@@ -24,6 +25,7 @@ class Began(Struct, frozen=True, tag=True):
     model: str | None = None
     input_chars: int | None = None
     audio_s: float | None = None
+    bills_session: bool = False
 
 
 class RequestComplete(Struct, frozen=True, tag=True):
@@ -46,10 +48,30 @@ class TextIn(Struct, frozen=True, tag=True):
 
 
 class AudioIn(Struct, frozen=True, tag=True):
-    """Audio to recognise. ``pcm`` is None for compressed audio, whose length cannot be told from its bytes."""
+    """Audio of a stream that is billed by what is sent, silence included; it begins an utterance by itself.
+
+    ``pcm`` is None for compressed audio, whose length cannot be told from its bytes.
+    """
 
     data: bytes
     pcm: PcmFormat | None
+    key: str = ""
+
+
+class Heard(Struct, frozen=True, tag=True):
+    """Audio that the provider listens to without billing its seconds: it only tells when speech ended."""
+
+    data: bytes
+    pcm: PcmFormat | None
+
+
+class SpeechEnded(Struct, frozen=True, tag=True):
+    """The speech that an exchange answers or transcribes has ended.
+
+    ``position_s`` is where, in seconds from the start of the audio; None where only the sound level tells.
+    """
+
+    position_s: float | None
     key: str = ""
 
 
@@ -144,6 +166,8 @@ Event = (
     | Answered
     | TextIn
     | AudioIn
+    | Heard
+    | SpeechEnded
     | TextOut
     | Reasoned
     | AudioOut

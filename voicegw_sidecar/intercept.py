@@ -6,7 +6,7 @@ shape, so that its SDK raises its usual exception with our message in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from voicegw_sidecar.addressing import Target, parse
 from voicegw_sidecar.config.catalog import Catalog, ProviderSettings
@@ -43,15 +43,15 @@ class Intercept:
                 raise Draining("the sidecar is shutting down; call again once it is back")
             return self._plan(arrival, headers, target, provider)
         except SidecarError as error:
-            return refusal(error, provider)
+            return refusal(error, provider, {name.lower(): value for name, value in arrival.headers})
 
     def refused(self, arrival: Arrival, error: SidecarError) -> Refusal:
         """Word an error as the provider that the request is for would, as far as the address tells."""
         try:
             target = parse(arrival.target, {}, self._providers, is_socket=arrival.is_socket)
         except SidecarError:
-            return refusal(error, None)
-        return refusal(error, self._providers[target.provider])
+            return refusal(error, None, {})
+        return refusal(error, self._providers[target.provider], {n.lower(): value for n, value in arrival.headers})
 
     def _plan(self, arrival: Arrival, headers: dict[str, str], target: Target, provider: Provider) -> Plan:
         project = self._catalog.project(target.project or self._catalog.default_project)
@@ -77,7 +77,7 @@ class Intercept:
             url=_url(settings, target, provider),
             headers=sent,
             observer=observer,
-            refuse=lambda error: refusal(error, provider, tuple(answer_headers)),
+            refuse=lambda error: refusal(error, provider, headers, tuple(answer_headers)),
             timeouts=_timeouts(settings),
             answer_headers=tuple(answer_headers),
             subprotocols=swapped_subprotocols(headers.get("sec-websocket-protocol"), settings.api_key),
@@ -113,13 +113,16 @@ class UsageEdit:
         return self._asked and is_usage_chunk(data)
 
 
-def refusal(error: SidecarError, provider: Provider | None, more: tuple[tuple[str, str], ...] = ()) -> Refusal:
-    """Word an error as the provider would (as OpenAI would, where none is known)."""
+def refusal(
+    error: SidecarError, provider: Provider | None, asked: Mapping[str, str], more: tuple[tuple[str, str], ...] = ()
+) -> Refusal:
+    """Word an error as the provider would (as OpenAI would, where none is known); ``asked`` are request headers."""
     shape = provider.errors if provider is not None else OPENAI_ERRORS
-    headers = [("Content-Type", "application/json"), ("X-VoiceGW-Error", error.code), *more]
+    wording = shape.encode(error.status, error.code, error.message, asked)
+    headers = [("Content-Type", wording.content_type), ("X-VoiceGW-Error", error.code), *more]
     if not error.retry_helps:
         headers.append(("x-should-retry", "false"))
-    return Refusal(error.status, tuple(headers), shape.encode(error.status, error.code, error.message))
+    return Refusal(error.status, tuple(headers), wording.body)
 
 
 def _url(settings: ProviderSettings, target: Target, provider: Provider) -> str:

@@ -73,6 +73,10 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     input_tokens: int | None = None
     """All input tokens, the cached ones included."""
     cached_input_tokens: int | None = None
+    cached_input_audio_tokens: int | None = None
+    """Those of the cached tokens that are audio."""
+    cache_write_tokens: int | None = None
+    """Input tokens written to the provider's cache, dearer than plain ones."""
     output_tokens: int | None = None
     """All output tokens, reasoning included."""
     reasoning_tokens: int | None = None

@@ -14,6 +14,7 @@ from tests.sidecar import Sidecar
 from tests.simulator.conftest import quick
 from tests.tee import Message, Seen, Tee, tee
 from voicegw_sidecar.simulator import Simulator
+from voicegw_sidecar.simulator.routes import PROVIDERS
 
 # What the contract lets the sidecar add, drop or set anew, by lower-case header name.
 REQUEST_MAY_LOSE = {"x-livekit-room-id", "x-livekit-job-id", "te", "keep-alive", "connection", "expect"}
@@ -77,7 +78,7 @@ async def bench(start_sidecar: StartSidecar) -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def open_bench(start_sidecar: StartSidecar, more: str = "") -> AsyncIterator[Bench]:
     async with Simulator(quick()) as simulator, tee(simulator.base_url("openai")) as far:
-        bases = {name: f"{far.url}/{name}" for name in ("openai", "deepgram", "cartesia")}
+        bases = {name: f"{far.url}/{name}" for name in PROVIDERS}
         async with start_sidecar("projects: {acme: {}}\n" + more, **bases) as sidecar, tee(sidecar.url) as near:
             clients = {name: f"{near.url}/p/acme/{name}" for name in bases}
             yield Bench(sidecar, simulator, near, far, clients)

@@ -244,12 +244,7 @@ def test_supplement_entries_have_source_and_date() -> None:
 counts = st.none() | st.integers(0, 10**10)
 usages = st.builds(
     Usage,
-    counts,
-    counts,
-    counts,
-    counts,
-    counts,
-    counts,
+    *[counts] * 8,
     st.none() | st.floats(0, 1e7),
     st.none() | st.floats(0, 1e7),
     counts,

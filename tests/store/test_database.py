@@ -56,7 +56,7 @@ async def written(store: Store, *rows: ExchangeRow) -> None:
 async def test_a_row_comes_back_as_it_was_written(store: Store) -> None:
     whole = row(
         Status.OK, session_id="call-1", http_status=200, first_ms=12.5, first_ms_basis=FirstBasis.PROVIDER,
-        total_ms=99.25, usage=Usage(1, 2, 3, 4, 5, 6, 7.5, 8.5, 9), estimated=True, error="code",
+        total_ms=99.25, usage=Usage(1, 2, 3, 4, 5, 6, 7, 8, 9.5, 10.5, 11), estimated=True, error="code",
     )  # fmt: skip
     empty = row(
         Status.UPSTREAM_ERROR, ended_ns=None, model=None, modality=None, cost_nanousd=None, cost_source=CostSource.NONE

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from voicegw_sidecar.events import Answered, AudioIn, Began, Event
 from voicegw_sidecar.terms import Modality
@@ -41,8 +42,23 @@ class Dialect(Protocol):
 DialectFactory = Callable[[RequestHead], Dialect]
 
 
+class Ask(Struct, frozen=True):
+    """What a frame asks the provider for: which exchange it belongs to, and whether it begins that exchange."""
+
+    key: str
+    model: str | None
+    begins: bool
+
+
 class SocketDialect:
     """Base of WebSocket dialects: nothing to learn from heads and ends."""
+
+    def asks(self, frame: Frame) -> Ask | None:
+        """Say what a frame asks for before it goes on, changing nothing; None where it asks for nothing.
+
+        Overridden where one socket carries many exchanges: a spent budget refuses the next one.
+        """
+        return None
 
     def answered(self, head: ResponseHead) -> Iterable[Event]:
         """A handshake tells nothing."""

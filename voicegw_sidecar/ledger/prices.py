@@ -150,6 +150,8 @@ def _catalogue_usd(usage: Usage, provider: str, model: str) -> Decimal | None:
             voice_prices.Usage(
                 input_tokens=usage.input_tokens,
                 cache_read_tokens=usage.cached_input_tokens,
+                cache_write_tokens=usage.cache_write_tokens,
+                cache_audio_read_tokens=usage.cached_input_audio_tokens,
                 output_tokens=usage.output_tokens if usage.output_tokens is not None else audio_out_tokens,
                 input_audio_tokens=usage.input_audio_tokens,
                 output_audio_tokens=audio_out_tokens,

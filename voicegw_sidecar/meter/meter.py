@@ -19,10 +19,12 @@ from voicegw_sidecar.events import (
     Failed,
     Final,
     Finished,
+    Heard,
     Interim,
     Named,
     Reasoned,
     RequestComplete,
+    SpeechEnded,
     Stopped,
     StreamDuration,
     TextIn,
@@ -32,14 +34,19 @@ from voicegw_sidecar.events import (
 )
 from voicegw_sidecar.meter.audio_clock import AudioClock
 from voicegw_sidecar.meter.counting import StrippedLength
-from voicegw_sidecar.terms import NS_PER_MS, Exchange, FirstBasis, Mark, Modality, Status, Usage
+from voicegw_sidecar.terms import NS_PER_MS, NS_PER_S, Exchange, FirstBasis, Mark, Modality, Status, Usage
 
 _REMAINDER_S = 0.005  # below this, what is left of a stream is rounding
 _MODEL_LIMIT_CHARS = 128
 _MOST_TOKENS = 10**10  # more than this in one exchange is nonsense, as is less than nothing
 _MOST_SECONDS = 10.0**7
 _DIGITS = 6  # seconds are kept to the microsecond, so that the stretches of a stream sum exactly
-_FIRST_OUTPUT = {Modality.LLM: Mark.FIRST_TOKEN, Modality.TTS: Mark.FIRST_AUDIO, Modality.STT: Mark.FINAL}
+_FIRST_OUTPUT = {
+    Modality.LLM: Mark.FIRST_TOKEN,
+    Modality.TTS: Mark.FIRST_AUDIO,
+    Modality.STT: Mark.FINAL,
+    Modality.S2S: Mark.FIRST_AUDIO,
+}
 
 
 class Opened(Struct, frozen=True):
@@ -96,7 +103,10 @@ class Meter:
         self._is_stream = False
         self._stream_model: str | None = None
         self._billed_s = 0.0
+        self._transcribed_s = 0.0  # audio position at the end of the previous utterance or response
         self._duration_s: float | None = None
+        self._billed_since_ns: int | None = None  # set where the session's time is billed, not its audio
+        self._now_ns = 0
 
     def changes(self) -> list[Change]:
         """Return what opened and closed since the last call; what did both is only closed."""
@@ -124,9 +134,13 @@ class Meter:
                 running.output_chars += len(event.text)
                 running.marks_ns.setdefault(Mark.FIRST_TOKEN, at_ns)
             return
+        self._now_ns = at_ns
         match event:
             case AudioIn():
                 self._heard(event, at_ns)
+            case Heard():
+                if event.pcm is not None:
+                    self._clock.relayed(event.data, event.pcm, at_ns)
             case Began():
                 self._begin(event, at_ns)
             case StreamDuration():
@@ -140,6 +154,7 @@ class Meter:
 
     def close(self, status: Status, at_ns: int, error: str | None = None) -> None:
         """End everything still open with ``status``; a stream's silent remainder becomes ``idle``."""
+        self._now_ns = at_ns
         if self._is_stream and not self._open and self._heard_s() - self._billed_s > _REMAINDER_S:
             self._open_stream(at_ns)  # the provider bills more than was relayed since the last utterance
         for key, running in list(self._open.items()):
@@ -158,6 +173,7 @@ class Meter:
         return Status.CANCELLED if status is Status.OK else status
 
     def _apply_to(self, event: Event, at_ns: int) -> None:
+        assert not isinstance(event, Heard)
         running = self._open.get(event.key)
         if running is None:
             return
@@ -181,6 +197,8 @@ class Meter:
                 running.has_interim = True
             case Final():
                 self._finalise(running, event, at_ns)
+            case SpeechEnded():
+                self._place_speech_end(running, event.position_s, at_ns)
             case UtteranceEnded():
                 if Mark.FINAL in running.marks_ns:
                     self._finish(event.key, Status.OK, at_ns)
@@ -205,6 +223,9 @@ class Meter:
         self._open[event.key] = running
         if event.modality is Modality.STT:
             self._stream_model = event.model
+        if event.bills_session and self._billed_since_ns is None:
+            self._is_stream = True
+            self._billed_since_ns = at_ns
         self._opened.append(running)
 
     def _heard(self, event: AudioIn, at_ns: int) -> None:
@@ -220,12 +241,15 @@ class Meter:
     def _finalise(self, running: _Running, event: Final, at_ns: int) -> None:
         """Stamp the final transcript; of several pieces the last one counts."""
         running.marks_ns[Mark.FINAL] = at_ns
-        if not self._is_stream:
-            return
-        position_s, basis = event.speech_end_s, FirstBasis.PROVIDER
+        if self._is_stream:
+            self._place_speech_end(running, event.speech_end_s, at_ns)
+
+    def _place_speech_end(self, running: _Running, position_s: float | None, at_ns: int) -> None:
+        """Stamp the end of speech: where the provider puts it, else where the sound last was loud."""
+        basis = FirstBasis.PROVIDER
         if position_s is None:
             position_s, basis = self._clock.voiced_until_s, FirstBasis.SOUND_LEVEL
-            if position_s is not None and position_s <= self._billed_s:
+            if position_s is not None and position_s <= self._transcribed_s:
                 position_s = None  # nothing loud since the previous utterance: that one's end is not this one's
         ended_ns = None if position_s is None else self._clock.time_of(position_s)
         if ended_ns is None:
@@ -244,6 +268,8 @@ class Meter:
         running = self._open.pop(key)
         running.marks_ns[Mark.ENDED] = at_ns
         self._closed.append(self._exchange(running, status, error))
+        if running.modality in (Modality.STT, Modality.S2S):
+            self._transcribed_s = self._clock.position_s
         if self._is_stream and running.modality is Modality.STT:
             self._billed_s = max(self._billed_s, self._heard_s())
 
@@ -269,7 +295,9 @@ class Meter:
 
     def _start_of(self, running: _Running) -> Mark:
         """The mark that an exchange's first output is timed from."""
-        if running.modality is Modality.STT and self._is_stream:
+        if running.modality is Modality.S2S:
+            return Mark.SPEECH_ENDED
+        if running.modality is Modality.STT and (self._is_stream or Mark.SPEECH_ENDED in running.marks_ns):
             return Mark.SPEECH_ENDED
         if running.modality is Modality.TTS and Mark.REQUEST_COMPLETE not in running.marks_ns:
             return Mark.FIRST_TEXT_SENT
@@ -283,19 +311,21 @@ class Meter:
         match running.modality:
             case None:
                 return Usage(), False
-            case Modality.LLM | Modality.S2S:
+            case Modality.LLM:
                 return _llm_usage(running, is_broken=is_broken)
+            case Modality.S2S:
+                if running.reported is not None:
+                    return replace(running.reported, audio_out_s=_rounded(running.audio_out_s)), False
+                heard_s = self._clock.position_s - self._transcribed_s
+                return estimate.s2s_usage(heard_s, running.audio_out_s or 0.0), True
             case Modality.TTS:
                 audio_s = running.audio_out_s if running.audio_out_known else None
-                counted = Usage(
-                    characters=running.spoken.value,
-                    audio_out_s=None if audio_s is None else round(audio_s, _DIGITS),
-                )
+                counted = Usage(characters=running.spoken.value, audio_out_s=_rounded(audio_s))
                 if running.reported is not None:
                     return _merged(counted, running.reported), False
                 return counted, is_broken
             case Modality.STT:
-                if self._is_stream:
+                if self._is_stream and running.reported is None:
                     return Usage(audio_s=self._stretch_s()), False
                 reported = running.reported or Usage()
                 if reported.audio_s is None and running.upload_s is not None:
@@ -303,8 +333,15 @@ class Meter:
                 return reported, is_broken and running.reported is None
 
     def _heard_s(self) -> float:
-        """Seconds of the whole stream so far: as the provider counts them once it has said so, else as relayed."""
-        return round(self._clock.position_s if self._duration_s is None else self._duration_s, _DIGITS)
+        """Seconds of the whole stream so far: as the provider counts them once it has said so, else as relayed.
+
+        Of a session that is billed by its time, the time since it began.
+        """
+        if self._duration_s is not None:
+            return round(self._duration_s, _DIGITS)
+        if self._billed_since_ns is not None:
+            return round((self._now_ns - self._billed_since_ns) / NS_PER_S, _DIGITS)
+        return round(self._clock.position_s, _DIGITS)
 
     def _stretch_s(self) -> float | None:
         """Seconds of audio since the previous exchange of the stream; None for compressed audio."""
@@ -324,6 +361,10 @@ def _llm_usage(running: _Running, *, is_broken: bool) -> tuple[Usage, bool]:
     if reported.input_tokens is None:
         reported = replace(reported, input_tokens=guessed.input_tokens)
     return reported, reported != running.reported
+
+
+def _rounded(audio_s: float | None) -> float | None:
+    return None if audio_s is None else round(audio_s, _DIGITS)
 
 
 def _name(model: str | None) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +13,8 @@ from msgspec import Struct
 from voicegw_sidecar.dialects.base import DialectFactory
 from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.frames import RequestHead
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class AuthStyle(enum.Enum):
@@ -29,20 +32,47 @@ class AuthStyle(enum.Enum):
 
 
 class ErrorShape(Struct, frozen=True):
-    """How a provider words an HTTP error: ``body(status, code, message)`` is JSON its SDK understands."""
+    """How a provider words an HTTP error: ``body(status, code, message)`` is JSON its SDK understands.
+
+    ``plain`` words it as text for the clients that expect that, told by their lower-case request headers.
+    """
 
     body: Callable[[int, str, str], dict[str, object]]
+    plain: Callable[[str, str, Mapping[str, str]], str | None] | None = None
 
-    def encode(self, status: int, code: str, message: str) -> bytes:
-        """Return the body to answer with."""
-        return msgspec.json.encode(self.body(status, code, message))
+    def encode(self, status: int, code: str, message: str, headers: Mapping[str, str] = NO_HEADERS) -> Wording:
+        """Return the body to answer a request with these headers with, and its type."""
+        text = self.plain(code, message, headers) if self.plain is not None else None
+        if text is not None:
+            return Wording(text.encode(), "text/plain; charset=utf-8")
+        return Wording(msgspec.json.encode(self.body(status, code, message)), "application/json")
+
+
+class Wording(Struct, frozen=True):
+    """An error in a provider's own words."""
+
+    body: bytes
+    content_type: str
+
+
+class Baseline(Struct, frozen=True):
+    """A curated latency to first useful output, for routing before anything was observed.
+
+    ``source`` says where the figure comes from, ``read`` when it was read (ISO date).
+    """
+
+    modality: Modality
+    ms: int
+    source: str
+    read: str
 
 
 class Endpoint(Struct, frozen=True):
     """One metered address of a provider.
 
     ``catalogue_model`` gives the price catalogue's name of a wire model id on this endpoint, where they differ.
-    ``asks_usage`` marks the streamed chats to which ``include_usage`` is added.
+    ``asks_usage`` marks the streamed chats to which ``include_usage`` is added. ``refusal_frame(key, code,
+    message)`` words a refusal inside an open socket that carries many exchanges (see ``SocketDialect.asks``).
     """
 
     method: str
@@ -52,6 +82,7 @@ class Endpoint(Struct, frozen=True):
     asks_usage: bool = False
     is_socket: bool = False
     catalogue_model: Callable[[str, RequestHead], str] | None = None
+    refusal_frame: Callable[[str, str, str], dict[str, object]] | None = None
 
     def matches(self, method: str, path: str, is_socket: bool) -> bool:
         """Say whether a request is for this endpoint; ``{}`` in the path stands for one segment."""
@@ -79,6 +110,13 @@ class Provider(Struct, frozen=True):
     """Where a WebSocket or POST to the bare base URL belongs, for clients whose base URL is a full endpoint."""
     query_credentials: tuple[str, ...] = ()
     """Query parameters that may carry a key."""
+    baselines: tuple[Baseline, ...] = ()
+    default_models: tuple[tuple[Modality, str], ...] = ()
+    """The model that an entry without one means, by modality."""
+
+    def default_model(self, modality: Modality) -> str | None:
+        """Return the model that a bare name of this provider means, or None where it has none."""
+        return dict(self.default_models).get(modality)
 
     def endpoint(self, method: str, path: str, is_socket: bool) -> Endpoint | None:
         """Return the metered endpoint at ``path``, or None: relayed, timed, unpriced."""

@@ -5,6 +5,8 @@ Shapes from the providers' API references; the wording is our own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from aiohttp import web
 from msgspec import Struct
@@ -100,16 +102,23 @@ def provider_headers(visit: Visit) -> dict[str, str]:
 
 def error_body(visit: Visit, status: int, message: str | None = None) -> tuple[bytes, str]:
     """Return the provider's error body for a status, and its content type."""
+    make = _BODIES.get(visit.entry.provider, _openai)
+    body = make(visit, status, message or _words(status).message)
+    if isinstance(body, str):
+        return body.encode(), "text/plain"
+    return msgspec.json.encode(body), "application/json"
+
+
+def _openai(visit: Visit, status: int, message: str) -> object:
     words = _words(status)
-    message = message or words.message
-    if visit.entry.provider == "openai":
-        error = {"message": message, "type": words.openai_type, "param": None, "code": words.openai_code}
-        return msgspec.json.encode({"error": error}), "application/json"
-    if visit.entry.provider == "deepgram":
-        return _deepgram(visit, words, message, status), "application/json"
+    error = {"message": message, "type": words.openai_type, "param": None, "code": words.openai_code}
+    return {"error": error}
+
+
+def _cartesia(visit: Visit, status: int, message: str) -> object:
     if _structured(visit):
-        return msgspec.json.encode(cartesia_error(visit, status, message)), "application/json"
-    return f"{words.title}: {message}".encode(), "text/plain"
+        return cartesia_error(visit, status, message)
+    return f"{_words(status).title}: {message}"
 
 
 def cartesia_error(visit: Visit, status: int, message: str | None = None) -> dict[str, object]:
@@ -144,9 +153,16 @@ def _structured(visit: Visit) -> bool:
     return version >= _CARTESIA_STRUCTURED_SINCE
 
 
-def _deepgram(visit: Visit, words: _Words, message: str, status: int) -> bytes:
+def _deepgram(visit: Visit, status: int, message: str) -> object:
+    code = _words(status).deepgram_code
     if status >= 500:
-        return msgspec.json.encode(
-            {"category": words.deepgram_code, "message": message, "details": message, "request_id": visit.request_id}
-        )
-    return msgspec.json.encode({"err_code": words.deepgram_code, "err_msg": message, "request_id": visit.request_id})
+        return {"category": code, "message": message, "details": message, "request_id": visit.request_id}
+    return {"err_code": code, "err_msg": message, "request_id": visit.request_id}
+
+
+_BODIES: dict[str, Callable[[Visit, int, str], object]] = {
+    "openai": _openai,
+    "deepgram": _deepgram,
+    "cartesia": _cartesia,
+}
+"""What a provider's error body is, by provider: text, or what becomes JSON."""

@@ -11,7 +11,6 @@ import hashlib
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 import msgspec
@@ -21,9 +20,9 @@ from msgspec import Struct
 
 from voicegw_sidecar.clock import Clock, SystemClock
 from voicegw_sidecar.errors import BadRequest
-from voicegw_sidecar.simulator import cartesia, cartesia_turns, deepgram, deepgram_speak, openai, openai_audio
 from voicegw_sidecar.simulator.ledger import Entry, Ledger
 from voicegw_sidecar.simulator.refusal import refuse, refuse_request
+from voicegw_sidecar.simulator.routes import PROVIDERS, Handler, handler_of
 from voicegw_sidecar.simulator.script import SOCKETS, Failure, FailureKind, Rule, Script, problem_of
 from voicegw_sidecar.simulator.visit import Visit, forever
 
@@ -34,22 +33,6 @@ _SHUTDOWN_S = 0.2
 _GOODBYE_S = 0.3
 _NO_CLOSE = 1006  # stands for a close frame that never came
 _BREAKS_ITSELF = (FailureKind.RESET, FailureKind.TRUNCATE, FailureKind.CLOSE)
-
-Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
-
-ROUTES: dict[tuple[str, str], tuple[str, Handler]] = {
-    ("GET", "/openai/"): ("openai.root", openai.root),
-    ("GET", "/openai/v1/"): ("openai.root", openai.root),
-    ("GET", "/openai/v1/models"): ("openai.models", openai.models),
-    ("POST", "/openai/v1/chat/completions"): ("openai.chat", openai.chat),
-    ("POST", "/openai/v1/audio/speech"): ("openai.speech", openai_audio.speech),
-    ("POST", "/openai/v1/audio/transcriptions"): ("openai.transcriptions", openai_audio.transcriptions),
-    ("GET", "/deepgram/v1/listen"): ("deepgram.listen", deepgram.listen),
-    ("GET", "/deepgram/v1/speak"): ("deepgram.speak", deepgram_speak.speak),
-    ("GET", "/cartesia/tts/websocket"): ("cartesia.tts", cartesia.tts),
-    ("GET", "/cartesia/stt/turns/websocket"): ("cartesia.turns", cartesia_turns.turns),
-}
-PROVIDERS = ("openai", "deepgram", "cartesia")
 
 
 class FailOrder(Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,7 +104,7 @@ class Simulator:
         if request.path.startswith("/_simulator/"):
             return await self._control(request)
         provider = request.path.split("/")[1]
-        endpoint, handler = ROUTES.get((request.method, request.path), ("", _nowhere))
+        endpoint, handler = handler_of(request.method, request.path) or ("", _nowhere)
         entry = self._entry(request, provider, endpoint)
         visit = Visit(
             request=request,

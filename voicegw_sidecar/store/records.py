@@ -66,8 +66,9 @@ def bindings(row: ExchangeRow, node_id: str) -> tuple[Value, ...]:
     return (
         row.id, node_id, row.started_ns, row.ended_ns, row.project, row.session_id, row.provider, row.model,
         row.modality, row.status, row.http_status, row.first_ms, row.first_ms_basis, row.total_ms,
-        usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens,
-        usage.input_audio_tokens, usage.output_audio_tokens, usage.audio_s, usage.audio_out_s, usage.characters,
+        usage.input_tokens, usage.cached_input_tokens, usage.cached_input_audio_tokens, usage.cache_write_tokens,
+        usage.output_tokens, usage.reasoning_tokens, usage.input_audio_tokens, usage.output_audio_tokens,
+        usage.audio_s, usage.audio_out_s, usage.characters,
         row.estimated, row.cost_nanousd, row.cost_source, row.error,
     )  # fmt: skip
 

@@ -1,0 +1,53 @@
+"""Which handler serves which address: every simulated endpoint, provider by provider.
+
+``{}`` in a path stands for one segment, as in a voice's or a transcript's id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from voicegw_sidecar.simulator import cartesia, cartesia_turns, deepgram, deepgram_speak, openai, openai_audio
+from voicegw_sidecar.simulator.visit import Visit
+
+Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
+Route = tuple[str, str, str, Handler]
+"""Method, path below the provider's address, the endpoint's name, and who serves it."""
+
+ROUTES: dict[str, tuple[Route, ...]] = {
+    "openai": (
+        ("GET", "/", "openai.root", openai.root),
+        ("GET", "/v1/", "openai.root", openai.root),
+        ("GET", "/v1/models", "openai.models", openai.models),
+        ("POST", "/v1/chat/completions", "openai.chat", openai.chat),
+        ("POST", "/v1/audio/speech", "openai.speech", openai_audio.speech),
+        ("POST", "/v1/audio/transcriptions", "openai.transcriptions", openai_audio.transcriptions),
+    ),
+    "deepgram": (
+        ("GET", "/v1/listen", "deepgram.listen", deepgram.listen),
+        ("GET", "/v1/speak", "deepgram.speak", deepgram_speak.speak),
+    ),
+    "cartesia": (
+        ("GET", "/tts/websocket", "cartesia.tts", cartesia.tts),
+        ("GET", "/stt/turns/websocket", "cartesia.turns", cartesia_turns.turns),
+    ),
+}
+PROVIDERS = tuple(ROUTES)
+
+
+def handler_of(method: str, path: str) -> tuple[str, Handler] | None:
+    """Return the endpoint's name and handler for a request path, which begins with the provider."""
+    provider, _, rest = path[1:].partition("/")
+    for known_method, pattern, endpoint, handler in ROUTES.get(provider, ()):
+        if method == known_method and _fits(pattern, f"/{rest}"):
+            return endpoint, handler
+    return None
+
+
+def _fits(pattern: str, path: str) -> bool:
+    if "{}" not in pattern:
+        return path == pattern
+    return re.fullmatch("[^/]+".join(map(re.escape, pattern.split("{}"))), path) is not None
