@@ -17,6 +17,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 from tests.sidecar import Sidecar
 from voicegw_sidecar import tasks
 from voicegw_sidecar.app import build_app, build_runtime
+from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.serve import running
 from voicegw_sidecar.settings import load_settings
@@ -32,15 +33,19 @@ def start_sidecar(tmp_path: Path) -> StartSidecar:
     """A function that starts a sidecar: ``async with start_sidecar(openai="http://…", more="yaml")``."""
 
     @asynccontextmanager
-    async def start(more: str = "", environ: dict[str, str] | None = None, **base_urls: str) -> AsyncIterator[Sidecar]:
-        lines = [f"cost_tracking: {{db_path: {tmp_path / 'voicegw.db'}}}", "serve: {port: 0}"]
+    async def start(
+        more: str = "", environ: dict[str, str] | None = None, unpriced: str = "warn", clock: Clock | None = None,
+        **base_urls: str,
+    ) -> AsyncIterator[Sidecar]:  # fmt: skip
+        database = tmp_path / "voicegw.db"
+        lines = [f"cost_tracking: {{db_path: {database}, unpriced: {unpriced}}}", "serve: {port: 0}"]
         if base_urls:
             lines.append("providers:")
             lines += [f"  {name}: {{base_url: '{url}'}}" for name, url in base_urls.items()]
         config = tmp_path / "voicegw.yaml"
         config.write_text("\n".join(lines) + "\n" + more)
         loaded = load_settings(str(config), environ or {})
-        async with running(loaded) as sidecar, aiohttp.ClientSession() as http:
+        async with running(loaded, clock) as sidecar, aiohttp.ClientSession() as http:
             yield Sidecar(sidecar, http, config)
 
     return start

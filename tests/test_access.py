@@ -101,8 +101,8 @@ def test_with_a_key_configured_agents_and_orchestrators_on_this_machine_need_non
     [caller(("X-Forwarded-For", "127.0.0.1")), caller(("Forwarded", "for=1.2.3.4")), caller(("X-Forwarded-Host", "a")),
      caller(peer="192.168.1.9"), caller(peer=""), caller(host="voice.lan"), caller(host="voice.example.com")],
 )  # fmt: skip
-def test_calls_from_off_this_machine_are_refused_until_agents_have_keys(who: Caller) -> None:
-    assert outcome(PUBLIC, who, Area.DATA) == "unauthorized"
+def test_calls_from_off_this_machine_come_from_strangers_who_need_an_agent_key(who: Caller) -> None:
+    assert outcome(PUBLIC, who, Area.DATA) == "stranger"
     assert (
         outcome(
             PUBLIC,

@@ -11,9 +11,9 @@ from voicegw_sidecar.providers import registry
 PROVIDERS = registry(["my_vllm"])
 
 
-def target(raw: str, socket: bool = False, **headers: str) -> Target:
+def target(raw: str, socket: bool = False, method: str = "GET", **headers: str) -> Target:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return parse(raw, named, PROVIDERS, is_socket=socket)
+    return parse(raw, named, PROVIDERS, method=method, is_socket=socket)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,16 @@ def target(raw: str, socket: bool = False, **headers: str) -> Target:
         ("/v1/messages", (None, None, "anthropic", "/v1/messages", "")),
         ("/v1/text-to-speech/voice/stream", (None, None, "elevenlabs", "/v1/text-to-speech/voice/stream", "")),
         ("/groq/openai/v1/openai/v1/chat/completions", (None, None, "groq", "/openai/v1/chat/completions", "")),
+        ("/groq/chat/completions", (None, None, "groq", "/openai/v1/chat/completions", "")),
+        ("/groq/openai/audio/speech", (None, None, "groq", "/openai/v1/audio/speech", "")),
+        ("/groq/v1/models", (None, None, "groq", "/openai/v1/models", "")),
+        ("/openai/v1/v1/responses", (None, None, "openai", "/v1/responses", "")),
+        ("/elevenlabs/text-to-speech/v", (None, None, "elevenlabs", "/v1/text-to-speech/v", "")),
+        ("/v1/realtime?model=gpt-realtime", (None, None, "openai", "/v1/realtime", "model=gpt-realtime")),
+        (
+            "/openai/v1/realtime?intent=transcription&model=gpt-4o-transcribe",
+            (None, None, "openai", "/v1/realtime", "intent=transcription"),
+        ),
     ],
 )
 def test_targets(raw: str, expected: tuple[str | None, ...]) -> None:
@@ -50,6 +60,22 @@ def test_targets(raw: str, expected: tuple[str | None, ...]) -> None:
 def test_the_bare_root_of_a_client_that_takes_full_endpoints_is_mended_for_sockets() -> None:
     assert target("/deepgram?model=nova-3", socket=True).path == "/v1/listen"
     assert target("/deepgram/?model=nova-3", socket=True).path == "/v1/listen"
+    assert target("/deepgram?model=nova-3", method="POST").path == "/v1/listen"
+    assert target("/deepgram?model=nova-3").path == "/"
+
+
+@pytest.mark.parametrize("root", ["/openai", "/openai/", "/openai/v1", "/p/acme/openai/v1"])
+def test_a_socket_to_openais_bare_root_is_told_by_its_model_or_its_client(root: str) -> None:
+    assert target(f"{root}?model=gpt-4.1", socket=True, user_agent="Python/3.11 aiohttp/3.14").path == "/v1/responses"
+    assert target(f"{root}?model=gpt-realtime", socket=True).path == "/v1/realtime"
+    assert target(f"{root}?model=my-model", socket=True, user_agent="LiveKit Agents").path == "/v1/realtime"
+    assert target(root).path in ("/", "/v1")
+
+
+@pytest.mark.parametrize("root", ["/v1", "/v1/", "/p/acme/v1", "/v1/realtime"])
+def test_a_socket_to_the_unified_root_is_realtime(root: str) -> None:
+    found = target(f"{root}?model=openai/gpt-realtime", socket=True)
+    assert (found.provider, found.path, found.query) == ("openai", "/v1/realtime", "model=gpt-realtime")
 
 
 def test_the_path_goes_before_headers_and_the_sidecars_before_livekits() -> None:

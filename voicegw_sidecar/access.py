@@ -40,6 +40,8 @@ class Role(enum.Enum):
     """What a caller may do."""
 
     NOBODY = "nobody"
+    STRANGER = "stranger"
+    """An agent from off this machine: it is let in by an agent key alone."""
     VIEWER = "viewer"
     ADMIN = "admin"
 
@@ -87,9 +89,7 @@ class Access:
             return Role.NOBODY
         is_near = _is_loopback(caller, host)
         if area is Area.DATA:
-            if not is_near:
-                raise Unauthorized("calls from off this machine need an agent key, and no project here has one")
-            return Role.NOBODY
+            return Role.NOBODY if is_near else Role.STRANGER
         role = self._role(caller, is_near=is_near)
         if role is Role.VIEWER and caller.method not in _SAFE_METHODS:
             raise Forbidden("this key may read and not change; use an admin key")

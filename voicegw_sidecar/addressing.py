@@ -18,6 +18,8 @@ from voicegw_sidecar.providers.base import Provider
 _PROJECT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 _SLASHES = re.compile(r"/{2,}")
+_UNIFIED_ROOT = ("/v1", "/v1/")
+_REALTIME_PROVIDER = "openai"
 _PROJECT_HEADER, _SESSION_HEADERS = "x-voicegw-project", ("x-voicegw-session", "x-livekit-job-id", "x-livekit-room-id")
 
 
@@ -35,7 +37,9 @@ class Target(Struct, frozen=True):
         return tuple(parse_qsl(self.query, keep_blank_values=True))
 
 
-def parse(target: str, headers: Mapping[str, str], providers: Mapping[str, Provider], *, is_socket: bool) -> Target:
+def parse(
+    target: str, headers: Mapping[str, str], providers: Mapping[str, Provider], *, method: str, is_socket: bool
+) -> Target:
     """Read a request target; ``headers`` has lower-case names.
 
     Raises `BadRequest` for ids and paths that cannot be, `UnknownProvider` or `NotFound` where nothing is.
@@ -52,8 +56,26 @@ def parse(target: str, headers: Mapping[str, str], providers: Mapping[str, Provi
         session_id = next((headers[name] for name in _SESSION_HEADERS if headers.get(name)), None)
     if session_id is not None and _SESSION_ID.fullmatch(session_id) is None:
         raise BadRequest(f"session: found {_shown(session_id)}, expected up to 64 of letters, digits and _ . : -")
-    provider, path = _provider(path, providers, is_socket=is_socket)
+    call = _Call(method, is_socket, headers.get("user-agent", ""), query)
+    provider, path = _provider(path, providers, call)
+    path, query = _mended(path, provider, call)
     return Target(project, session_id, provider.id, path, query)
+
+
+class _Call(Struct, frozen=True):
+    """What besides the path tells which endpoint was meant."""
+
+    method: str
+    is_socket: bool
+    user_agent: str
+    query: str
+
+    @property
+    def is_realtime(self) -> bool:
+        """LiveKit's realtime clients name themselves; its responses client does not, but its models do not say so."""
+        parameters = dict(parse_qsl(self.query))
+        is_named = "realtime" in parameters.get("model", "") or "intent" in parameters
+        return is_named or self.user_agent.startswith("LiveKit Agents")
 
 
 def _refuse_climbing(path: str) -> None:
@@ -73,28 +95,41 @@ def _named(marker: str, path: str) -> tuple[str | None, str]:
     return unquote(parts[2]), f"/{parts[3]}" if len(parts) > 3 else "/"
 
 
-def _provider(path: str, providers: Mapping[str, Provider], *, is_socket: bool) -> tuple[Provider, str]:
+def _provider(path: str, providers: Mapping[str, Provider], call: _Call) -> tuple[Provider, str]:
     first, _, rest = path[1:].partition("/")
     if first in providers:
-        provider = providers[first]
-        return provider, _mended(f"/{rest}", provider, is_socket=is_socket)
+        return providers[first], f"/{rest}"
     for provider in providers.values():
         if any(path == root or path.startswith(f"{root}/") for root in provider.root_paths):
             return provider, path
+    if path in _UNIFIED_ROOT and call.is_socket:
+        return providers[_REALTIME_PROVIDER], "/v1/realtime"
     if first in ("", "v1"):
         raise NotFound(f"nothing is served at {_shown(path)}; expected /<provider>/<its documented path>")
     known = ", ".join(sorted(providers))
     raise UnknownProvider(f"provider {_shown(first)} is not known; expected one of {known}, or one declared in YAML")
 
 
-def _mended(path: str, provider: Provider, *, is_socket: bool) -> str:
-    """Repair the slips of base URLs that real clients make."""
-    if path == "/" and provider.bare_root and is_socket:
-        return provider.bare_root
-    if provider.id == "groq" and path.startswith("/openai/v1/openai/v1/"):
-        return path.removeprefix("/openai/v1")
-    first = path[1:].partition("/")[0]
-    return f"/v1{path}" if first in provider.missing_v1 else path
+def _mended(path: str, provider: Provider, call: _Call) -> tuple[str, str]:
+    """Repair the slips of base URLs that real clients make; return path and raw query."""
+    query = call.query
+    if path.rstrip("/") in ("", "/v1") and provider.bare_root and (call.is_socket or call.method == "POST"):
+        path = provider.bare_realtime_root if provider.bare_realtime_root and call.is_realtime else provider.bare_root
+    else:
+        path = _with_api_root(path, provider)
+    return path, query if provider.mend_query is None else provider.mend_query(path, query)
+
+
+def _with_api_root(path: str, provider: Provider) -> str:
+    root = provider.api_root
+    head, _, tail = root.rpartition("/")
+    if path.startswith(f"{root}{root}/"):
+        return path.removeprefix(root)
+    if path.startswith(f"{root}/"):
+        return path
+    if head and path.startswith((f"{head}/", f"/{tail}/")):  # a part of it: /openai/… or /v1/… for /openai/v1/…
+        return root + path.removeprefix(head).removeprefix(f"/{tail}")
+    return root + path if path[1:].partition("/")[0] in provider.missing_v1 else path
 
 
 def _shown(text: str) -> str:

@@ -11,25 +11,31 @@ import apsw
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from voicegw_sidecar.access import Access, Area, Caller
+from voicegw_sidecar.access import Access, Area, Caller, Role
+from voicegw_sidecar.agent_keys import AgentKeys
 from voicegw_sidecar.api.answers import RUNTIME, error_answer
 from voicegw_sidecar.api.routes import api_routes, open_routes
+from voicegw_sidecar.budgets import Budgets
 from voicegw_sidecar.clock import Clock, SystemClock
 from voicegw_sidecar.config import Loaded
-from voicegw_sidecar.errors import NotFound, SidecarError, StoreFailed
+from voicegw_sidecar.errors import NotFound, SidecarError, StoreFailed, Unauthorized
 from voicegw_sidecar.intercept import Intercept
+from voicegw_sidecar.ledger.calendar import day_of
 from voicegw_sidecar.recorder import Recorder
-from voicegw_sidecar.relay import Relay
+from voicegw_sidecar.relay import Arrival, Relay
 from voicegw_sidecar.relay.exchange import refusal_response
 from voicegw_sidecar.relay.server import arrival_of, keep_relayed_headers
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.settings import catalog_of, price_book, price_of
-from voicegw_sidecar.store.database import open_store
+from voicegw_sidecar.store.database import open_store, read_once
+from voicegw_sidecar.store.queries.budgets import budget_seed
+from voicegw_sidecar.terms import NS_PER_S
 from voicegw_sidecar.web import render
 from voicegw_sidecar.web.routes import page_routes, static_routes
 
 logger = logging.getLogger(__name__)
 
+_SEEDED_NS = 2 * 86_400 * NS_PER_S  # yesterday too: the clock may be set back
 RELAY = web.AppKey("relay", Relay)
 INTERCEPT = web.AppKey("intercept", Intercept)
 
@@ -38,8 +44,12 @@ def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
     """Open the database and put together what a sidecar is made of; raises `StoreFailed`."""
     clock, config = clock or SystemClock(), loaded.config
     zone, prices = ZoneInfo(config.timezone), price_book(config)
+    store = open_store(config.cost_tracking.db_path, zone, clock.wall_ns(), lambda row: price_of(prices, row))
+    budgets = Budgets(clock, zone)
+    budgets.seed(read_once(store.path, budget_seed, day_of(clock.wall_ns() - _SEEDED_NS, zone)))
+    catalog = catalog_of(config)
     return Runtime(
-        catalog=catalog_of(config),
+        catalog=catalog,
         config_path=loaded.path,
         not_in_force=loaded.not_in_force,
         access=Access(
@@ -48,7 +58,9 @@ def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
         clock=clock,
         zone=zone,
         prices=prices,
-        store=open_store(config.cost_tracking.db_path, zone, clock.wall_ns(), lambda row: price_of(prices, row)),
+        store=store,
+        budgets=budgets,
+        agent_keys=AgentKeys(catalog.projects),
         started_ns=clock.monotonic_ns(),
     )
 
@@ -83,7 +95,9 @@ def _guard(runtime: Runtime, areas: dict[web.AbstractRoute, Area]) -> Middleware
         area = areas.get(request.match_info.route, Area.API)
         try:
             arrival = arrival_of(request)
-            runtime.access.check(Caller(arrival.method, arrival.scheme, arrival.headers, arrival.peer), area)
+            caller = Caller(arrival.method, arrival.scheme, arrival.headers, arrival.peer)
+            if runtime.access.check(caller, area) is Role.STRANGER and not _has_agent_key(runtime, arrival):
+                raise Unauthorized("calls from off this machine need an agent key of one of the projects")
             return await handler(request)
         except SidecarError as error:
             refused = error
@@ -110,6 +124,10 @@ def _guard(runtime: Runtime, areas: dict[web.AbstractRoute, Area]) -> Middleware
     return guard
 
 
+def _has_agent_key(runtime: Runtime, arrival: Arrival) -> bool:
+    return runtime.agent_keys.owner(arrival.headers, arrival.target.partition("?")[2]) is not None
+
+
 async def _relay(request: web.Request) -> web.StreamResponse:
     return await request.app[RELAY].handle(request)
 
@@ -119,8 +137,9 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
     runtime = app[RUNTIME]
     recorder = None
     if runtime.catalog.config.cost_tracking.enabled:
-        recorder = Recorder(runtime.store, runtime.prices, runtime.clock)
-    app[INTERCEPT] = intercept = Intercept(runtime.catalog, recorder, lambda: runtime.is_draining)
+        unpriced = runtime.catalog.config.cost_tracking.unpriced
+        recorder = Recorder(runtime.store, runtime.prices, runtime.clock, runtime.budgets, unpriced)
+    app[INTERCEPT] = intercept = Intercept(runtime.catalog, runtime.agent_keys, recorder, lambda: runtime.is_draining)
     app[RELAY] = relay = Relay(intercept.decide, runtime.clock)
     yield
     await relay.close()

@@ -5,43 +5,77 @@ Pure: headers and queries in and out. Nothing here logs, stores or compares a ke
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from urllib.parse import unquote_plus
+
+from msgspec import Struct
 
 from voicegw_sidecar.providers.base import AuthStyle, Provider
 from voicegw_sidecar.terms import Secret
 
 Headers = tuple[tuple[str, str], ...]
 _CARRIERS = frozenset({"authorization", "x-api-key", "xi-api-key", "api-key"})
-_KEY_PROTOCOLS = ("openai-insecure-api-key.",)
+_KEY_PARAMETERS = frozenset({"api_key", "access_token", "token", "xi-api-key", "single_use_token", "key"})
+_KEY_WORDS = ("token", "bearer")  # Deepgram's subprotocols: the word, then the key
+_KEY_PROTOCOL = "openai-insecure-api-key."
 _OWN_PREFIXES = ("x-voicegw-", "x-livekit-")
 
 
-def swapped_headers(headers: Headers, provider: Provider, key: Secret | None) -> Headers:
-    """Return headers for the provider: ours and LiveKit's never, the configured key in place of any other."""
+class Swap(Struct, frozen=True):
+    """What becomes of an agent's credentials on their way: they pass, or ``key`` takes their place.
+
+    With neither they are taken out: they were meant for the sidecar, or for another provider.
+    """
+
+    key: Secret | None = None
+    passes: bool = False
+
+
+def swapped_headers(headers: Headers, provider: Provider, swap: Swap) -> Headers:
+    """Return headers for the provider: ours and LiveKit's never, credentials as ``swap`` says."""
     kept = tuple(pair for pair in headers if not pair[0].lower().startswith(_OWN_PREFIXES))
-    if key is None:
+    if swap.passes:
         return kept
     others = tuple(pair for pair in kept if pair[0].lower() not in _CARRIERS)
-    return (*others, *_key_header(provider.auth, key))
+    return others if swap.key is None else (*others, *_key_header(provider.auth, swap.key))
 
 
-def swapped_query(query: str, provider: Provider, key: Secret | None) -> str:
-    """Return the raw query without parameters that carry a key, where a configured one takes their place."""
-    if key is None or not provider.query_credentials or not query:
+def swapped_query(query: str, swap: Swap) -> str:
+    """Return the raw query without the parameters that carry a key, unless credentials pass."""
+    if swap.passes or not query:
         return query
-    return "&".join(
-        part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in provider.query_credentials
-    )
+    return "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in _KEY_PARAMETERS)
 
 
-def swapped_subprotocols(offered: str | None, key: Secret | None) -> tuple[str, ...]:
-    """Return the subprotocols to offer upstream; with a configured key, those that carry one stay behind."""
-    names = tuple(name.strip() for name in (offered or "").split(",") if name.strip())
-    if key is None:
+def swapped_subprotocols(offered: str | None, swap: Swap) -> tuple[str, ...]:
+    """Return the subprotocols to offer upstream, without those that carry a key unless credentials pass."""
+    names = _names(offered)
+    if swap.passes:
         return names
-    if names and names[0].lower() in ("token", "bearer"):
-        return names[2:]  # Deepgram's form: the word, then the key
-    return tuple(name for name in names if not name.startswith(_KEY_PROTOCOLS))
+    if names and names[0].lower() in _KEY_WORDS:
+        return names[2:]
+    return tuple(name for name in names if not name.startswith(_KEY_PROTOCOL))
+
+
+def presented(headers: Headers, query: str) -> Iterator[str]:
+    """Yield every text in which a client may have put its API key: to be compared, never kept."""
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _CARRIERS:
+            yield value.strip()
+        if lower == "authorization":
+            yield value.strip().partition(" ")[2].strip()
+        if lower == "sec-websocket-protocol":
+            for protocol in _names(value):
+                yield protocol.removeprefix(_KEY_PROTOCOL)
+    for part in query.split("&"):
+        parameter, _, value = part.partition("=")
+        if unquote_plus(parameter) in _KEY_PARAMETERS:
+            yield unquote_plus(value)
+
+
+def _names(offered: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (offered or "").split(",") if name.strip())
 
 
 def _key_header(style: AuthStyle, key: Secret) -> Headers:

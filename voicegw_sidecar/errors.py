@@ -13,6 +13,8 @@ class SidecarError(Exception):
     code = "internal"
     status = 500
     retry_helps = False
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further headers of the answer that carries it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -82,6 +84,45 @@ class UnknownProvider(NotFound):
     """The provider named is neither built in nor configured."""
 
     code = "unknown_provider"
+
+
+class Refused(SidecarError):
+    """Base of what the sidecar refuses although it understands it: nothing went upstream, and the row says so."""
+
+    status = 402
+
+
+class BudgetExceeded(Refused):
+    """The project's daily budget is spent, and its action is ``block``."""
+
+    code = "budget_exceeded"
+
+
+class BudgetThrottled(Refused):
+    """The project's daily budget is spent, and no local stand-in can serve this call.
+
+    ``stand_in`` is the ``provider/model`` that is configured for the modality, where one is.
+    """
+
+    code = "budget_throttled"
+
+    def __init__(self, message: str, stand_in: str | None = None) -> None:
+        super().__init__(message)
+        if stand_in is not None:
+            self.headers = (("X-VoiceGW-Throttle-To", stand_in),)
+
+
+class UnpricedModel(Refused):
+    """The model has no price, and ``cost_tracking.unpriced`` is ``block``."""
+
+    code = "unpriced_model"
+
+
+class MissingKey(Refused):
+    """The call is authenticated by an agent key, and its provider has no key of its own."""
+
+    code = "missing_key"
+    status = 401
 
 
 class UpstreamUnreachable(SidecarError):

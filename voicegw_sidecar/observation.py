@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from voicegw_sidecar.dialects.base import Dialect
+from voicegw_sidecar.dialects.base import Ask, Dialect, SocketDialect
 from voicegw_sidecar.dialects.opaque import OpaqueRequest, OpaqueSocket
-from voicegw_sidecar.errors import SidecarError, UpstreamSilent, UpstreamUnreachable
+from voicegw_sidecar.errors import Refused, SidecarError, UpstreamSilent, UpstreamUnreachable
 from voicegw_sidecar.events import Began, Event
+from voicegw_sidecar.ledger.spend import Hold
 from voicegw_sidecar.meter import Meter, Opened
 from voicegw_sidecar.providers.base import Endpoint
 from voicegw_sidecar.recorder import Identity, Recorder
 from voicegw_sidecar.store.database import HOLD_S
-from voicegw_sidecar.terms import NS_PER_S, Exchange, Mark, Status
+from voicegw_sidecar.terms import NS_PER_S, Exchange, Mark, Modality, Status
 from voicegw_sidecar.wire.body import ERROR_BODY_LIMIT_BYTES, BodyCopy, error_code
 from voicegw_sidecar.wire.frames import End, Frame, RequestHead, ResponseHead, Side
 
 CHECKPOINT_NS = 5 * NS_PER_S
 """How often an open exchange's row is brought up to date: what a crash can lose of its price."""
+GROWTH_NS = NS_PER_S
+"""How often an open exchange's running cost is brought up to date in its project's budget."""
 _STATUS_OF_END = {End.COMPLETE: Status.OK, End.BROKEN: Status.UPSTREAM_ERROR, End.CANCELLED: Status.CANCELLED}
 
 
@@ -45,7 +48,10 @@ class Observation:
         self._error_body: BodyCopy | None = None
         self._failure: SidecarError | None = None
         self._last_checkpoint_ns = 0
+        self._last_growth_ns = 0
         self._has_begun = False
+        self._holds: dict[int, Hold] = {}
+        self._waiting_hold: Hold | None = None
         self.first_id = recorder.next_id()
         """The row id of the connection's first exchange: of the only one, where it is an HTTP request."""
 
@@ -67,6 +73,8 @@ class Observation:
         for event in self._dialect.decode(frame):
             meter.apply(event, at_ns)
         self._record()
+        if at_ns - self._last_growth_ns > GROWTH_NS:
+            self._grow(at_ns)
         if self._is_socket and at_ns - self._last_checkpoint_ns > CHECKPOINT_NS:
             self._checkpoint(at_ns)
 
@@ -85,7 +93,8 @@ class Observation:
         """Close what is still open."""
         status, error = _STATUS_OF_END[end], None
         if self._failure is not None:
-            status, error = Status.UPSTREAM_ERROR, self._failure.code
+            is_ours = isinstance(self._failure, Refused)
+            status, error = Status.REFUSED if is_ours else Status.UPSTREAM_ERROR, self._failure.code
         elif self._error_body is not None:
             status = Status.UPSTREAM_ERROR
             error = error_code(self._error_body.content()) or f"http_{self._http_status}"
@@ -93,9 +102,37 @@ class Observation:
             error = "connection_broken"
         self._meter.close(status, at_ns, error)
         self._record()
+        self._release()
+
+    def expect(self, modality: Modality | None, model: str | None = None) -> None:
+        """Reserve for the exchange that is about to begin; replaces what was reserved for one that did not."""
+        self._release()
+        self._waiting_hold = self._recorder.hold(self._identity, modality, model)
+
+    def asks(self, frame: Frame) -> Ask | None:
+        """Say what a frame that has not gone on yet asks the provider for."""
+        return self._dialect.asks(frame) if isinstance(self._dialect, SocketDialect) else None
+
+    @property
+    def carries_many(self) -> bool:
+        """True for a socket on which exchange follows exchange, each of which can be refused."""
+        return isinstance(self._dialect, SocketDialect) and type(self._dialect).asks is not SocketDialect.asks
+
+    def refused(self, ask: Ask, error: Refused) -> None:
+        """Record that the next exchange of an open socket was refused."""
+        modality = self._endpoint.modality if self._endpoint else None
+        self._recorder.refused(self._recorder.next_id(), self._identity, modality, ask.model, error)
+
+    @property
+    def is_running(self) -> bool:
+        """True while an exchange is open."""
+        return bool(self._row_ids)
 
     def degrade(self, at_ns: int) -> None:
         """Metering failed: close the rows that exist, or leave one that says so; usage stays unknown."""
+        self._release()
+        for hold in self._holds.values():  # first of all: a hold that stays would eat the budget for good
+            self._recorder.budgets.release(hold)
         for ref in list(self._row_ids) or [0]:
             row_id = self._row_ids.pop(ref, self.first_id)
             modality = self._endpoint.modality if self._endpoint else None
@@ -134,7 +171,8 @@ class Observation:
             exchange = change.exchange
             if isinstance(change, Opened):
                 row_id = self._row_ids[exchange.ref] = self._row_id(exchange.ref)
-                self._recorder.opened(row_id, self._identity, exchange)
+                hold = self._hold(exchange)
+                self._recorder.opened(row_id, self._identity, exchange, self._catalogue_model(exchange), hold)
             else:
                 row_id = self._row_ids.pop(exchange.ref, "") or self._row_id(exchange.ref)
                 self._close(row_id, exchange)
@@ -147,9 +185,31 @@ class Observation:
         )
         commit = self._recorder.closed(
             row_id, self._identity, exchange, self._catalogue_model(exchange), self._http_status,
-            is_unbilled=self._error_body is not None or is_dial_failure,
+            self._holds.pop(exchange.ref, None), is_unbilled=self._error_body is not None or is_dial_failure,
         )  # fmt: skip
         self._commits.append((row_id, commit))
+
+    def _hold(self, exchange: Exchange) -> Hold | None:
+        """Give an exchange that opens the part reserved for it, or reserve it now."""
+        hold, self._waiting_hold = self._waiting_hold, None
+        if hold is None:
+            hold = self._recorder.hold(self._identity, exchange.modality, exchange.model)
+        if hold is not None:
+            self._holds[exchange.ref] = hold
+        return hold
+
+    def _release(self) -> None:
+        """Let go of what was reserved for an exchange that never opened."""
+        if self._waiting_hold is not None:
+            self._recorder.budgets.release(self._waiting_hold)
+            self._waiting_hold = None
+
+    def _grow(self, at_ns: int) -> None:
+        self._last_growth_ns = at_ns
+        for exchange in self._meter.running():
+            hold = self._holds.get(exchange.ref)
+            if hold is not None:
+                self._recorder.grown(self._identity, exchange, self._catalogue_model(exchange), hold)
 
     def _row_id(self, ref: int) -> str:
         return self.first_id if ref == 0 else self._recorder.next_id()
@@ -167,7 +227,7 @@ class Observation:
         for exchange in self._meter.running():
             if exchange.ref in self._row_ids:
                 row_id = self._row_ids[exchange.ref]
-                self._recorder.opened(row_id, self._identity, exchange)
+                self._recorder.opened(row_id, self._identity, exchange, self._catalogue_model(exchange), None)
 
 
 class Unobserved:

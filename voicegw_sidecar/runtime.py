@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from voicegw_sidecar.access import Access
+from voicegw_sidecar.agent_keys import AgentKeys
+from voicegw_sidecar.budgets import Budgets
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.config.catalog import Catalog
 from voicegw_sidecar.ledger.prices import PriceBook
@@ -21,9 +23,11 @@ class Runtime(Struct):
     config_path: Path | None
     not_in_force: tuple[str, ...]
     access: Access
+    agent_keys: AgentKeys
     clock: Clock
     zone: ZoneInfo
     prices: PriceBook
+    budgets: Budgets
     store: Store
     started_ns: int
     """Monotonic."""

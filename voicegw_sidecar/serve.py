@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from voicegw_sidecar import tasks
 from voicegw_sidecar.app import RELAY, build_app, build_runtime
+from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.config import Loaded
 from voicegw_sidecar.errors import ConfigError
 from voicegw_sidecar.relay.server import SERVER_SETTINGS, Relay
@@ -36,9 +37,9 @@ class Running(Struct):
 
 
 @asynccontextmanager
-async def running(loaded: Loaded) -> AsyncIterator[Running]:
+async def running(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Running]:
     """Start a sidecar, and stop it in order: listeners, provider connections, then the store."""
-    runtime = await asyncio.to_thread(build_runtime, loaded)
+    runtime = await asyncio.to_thread(build_runtime, loaded, clock)
     try:
         app = await asyncio.to_thread(build_app, runtime)
         runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_SETTINGS)  # type: ignore[arg-type]  # of many types

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from voicegw_sidecar.access import is_loopback_name
 from voicegw_sidecar.config import BuiltinProvider, Catalog, Config, Loaded, examine, load
 from voicegw_sidecar.errors import ConfigError
 from voicegw_sidecar.ledger.prices import PriceBook, Priced, Rates, read_supplement
@@ -19,29 +18,12 @@ BUILTIN = {provider.id: BuiltinProvider(provider.base_url, provider.is_local) fo
 
 def load_settings(explicit_path: str | None, environ: Mapping[str, str]) -> Loaded:
     """Find, read and check the configuration; raises `ConfigError` with the first fault."""
-    loaded = load(explicit_path, environ, Path.cwd(), BUILTIN)
-    refuse_exposure(loaded.config.serve.host)
-    return loaded
+    return load(explicit_path, environ, Path.cwd(), BUILTIN)
 
 
 def examine_settings(explicit_path: str | None, environ: Mapping[str, str]) -> tuple[Loaded, list[ConfigError]]:
     """Do the same and return every fault."""
-    loaded, errors = examine(explicit_path, environ, Path.cwd(), BUILTIN)
-    try:
-        refuse_exposure(loaded.config.serve.host)
-    except ConfigError as error:
-        errors = [*(one for one in errors if one.path != error.path), error]
-    return loaded, errors
-
-
-def refuse_exposure(host: str) -> None:
-    """Refuse a bind beyond this machine: in this version agents cannot prove who they are."""
-    if not is_loopback_name(host):
-        raise ConfigError(
-            "serve.host",
-            f"found {host}, expected a loopback address such as 127.0.0.1: agents cannot prove who they are "
-            "yet, so this version listens to this machine only, with or without an API key",
-        )
+    return examine(explicit_path, environ, Path.cwd(), BUILTIN)
 
 
 def catalog_of(config: Config) -> Catalog:
@@ -68,6 +50,7 @@ def price_of(prices: PriceBook, row: ExchangeRow) -> Cost:
             modality=row.modality,
             usage=row.usage,
             catalogue_provider=provider.catalogue_id if provider else None,
+            catalogue_model=row.price_model,
             is_local=provider.is_local if provider else False,
         )
     )

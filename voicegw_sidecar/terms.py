@@ -67,6 +67,22 @@ class CostSource(enum.StrEnum):
     NONE = "none"
 
 
+class BudgetAction(enum.StrEnum):
+    """What happens once a daily budget is reached."""
+
+    WARN = "warn"
+    THROTTLE = "throttle"
+    BLOCK = "block"
+
+
+class Unpriced(enum.StrEnum):
+    """What happens to work whose model has no known price."""
+
+    WARN = "warn"
+    BLOCK = "block"
+    ESTIMATE = "estimate"
+
+
 class Usage(Struct, frozen=True, omit_defaults=True):
     """What one exchange consumed. A field is None when the provider did not say and it could not be counted."""
 

@@ -61,10 +61,10 @@ async def test_check_says_every_fault_with_its_path(tmp_path: Path) -> None:
     code, out, err = await run("--config", str(config), "check", "--json")
     assert code == 2
     assert not msgspec.json.decode(out)["ok"]
-    config.write_text("projects: {acme: {daily_budget: 5}}\n")
+    config.write_text("projects: {acme: {branding: {product_name: Acme}}}\n")
     code, out, err = await run("check", "--config", str(config))
     assert (code, err) == (0, "")
-    assert "projects.acme.daily_budget" in out
+    assert "projects.acme.branding" in out
 
 
 async def test_listings_read_the_database_of_a_running_sidecar(start_sidecar: StartSidecar) -> None:
@@ -107,10 +107,15 @@ async def test_a_full_or_closed_output_is_no_traceback(tmp_path: Path) -> None:
 
 
 async def test_check_and_serve_agree_on_what_may_be_bound(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
     (tmp_path / "voicegw.yaml").write_text("serve: {host: 0.0.0.0}\n")
     for command in ("check", "serve"):
-        code, _, err = await run(command, cwd=tmp_path, HOME=str(tmp_path), VOICEGW_API_KEY="k")
-        assert (code, "this machine only" in err) == (2, True)
+        code, _, err = await run(command, cwd=tmp_path, HOME=str(tmp_path))
+        assert (code, "VOICEGW_API_KEY" in err) == (2, True)
+    code, _, err = await run("serve", "--host", "0.0.0.0", cwd=tmp_path / "elsewhere", HOME=str(tmp_path))
+    assert (code, "VOICEGW_API_KEY" in err) == (2, True)
+    code, _, err = await run("check", cwd=tmp_path, HOME=str(tmp_path), VOICEGW_API_KEY="k")
+    assert (code, err) == (0, "")
 
 
 async def test_a_listing_without_a_database_says_what_to_do(tmp_path: Path) -> None:

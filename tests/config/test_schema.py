@@ -9,8 +9,8 @@ import pytest
 from msgspec import Struct, structs
 
 from voicegw_sidecar.config.entry import RosterEntry
-from voicegw_sidecar.config.schema import FROM_KEY, BudgetAction, Config, Rosters, Unpriced
-from voicegw_sidecar.terms import Secret
+from voicegw_sidecar.config.schema import FROM_KEY, Config, Rosters
+from voicegw_sidecar.terms import BudgetAction, Secret, Unpriced
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 

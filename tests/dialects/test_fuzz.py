@@ -27,6 +27,10 @@ WORDS = [
     "channel", "alternatives", "words", "end", "is_final", "speech_final", "duration", "last_word_end", "choices",
     "delta", "content", "tool_calls", "usage", "prompt_tokens", "completion_tokens", "model", "object", "code",
     "stream", "messages", "input", "response_format", "transcript.text.done", "speech.audio.delta", "audio", "seconds",
+    "content_block_delta", "content_block_start", "message_start", "message_delta", "text_delta", "partial_json",
+    "inputs", "contextId", "isFinal", "is_final", "flush", "close_context", "close_socket", "audio_base64",
+    "message_type", "input_audio_chunk", "audio_base_64", "committed_transcript", "partial_transcript",
+    "committed_transcript_with_timestamps", "Begin", "Turn", "end_of_turn", "turn_order", "Termination",
     "*", "a",
 ]  # fmt: skip
 scalars = (

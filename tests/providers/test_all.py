@@ -32,7 +32,7 @@ def test_refusals_are_json_that_names_its_code(provider: Provider) -> None:
     decoded = msgspec.json.decode(body)
     assert isinstance(decoded, dict)
     assert "5 €" in str(decoded)
-    assert error_code(body) in ("budget_exceeded", "insufficient_quota", None)
+    assert error_code(body) in ("budget_exceeded", "insufficient_quota", "billing_error", "quota_exceeded", None)
 
 
 @pytest.mark.parametrize("provider", ALL, ids=lambda provider: provider.id)

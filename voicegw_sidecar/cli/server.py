@@ -67,13 +67,16 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def with_bind(loaded: Loaded, host: str | None, port: int | None) -> Loaded:
-    """Return the configuration with another bind; what is not loopback is refused in this version."""
-    from voicegw_sidecar.settings import refuse_exposure
+    """Return the configuration with another bind; beyond this machine only with an admin key."""
+    from voicegw_sidecar.config import unexposed
 
     serve = loaded.config.serve
     serve = replace(serve, host=serve.host if host is None else host, port=serve.port if port is None else port)
-    refuse_exposure(serve.host)
-    return replace(loaded, config=replace(loaded.config, serve=serve))
+    config = replace(loaded.config, serve=serve)
+    error = unexposed(config)
+    if error is not None:
+        raise error
+    return replace(loaded, config=config)
 
 
 def _announce(sidecar: Running) -> None:

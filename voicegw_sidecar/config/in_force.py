@@ -6,17 +6,9 @@ Shown to the operator at start and by ``check``, so that no setting is silently 
 from __future__ import annotations
 
 NOT_IN_FORCE = (
-    # Budgets: what a project spends is recorded and shown, nothing is refused yet.
-    "projects.*.daily_budget",
-    "projects.*.budget_action",
-    "projects.*.throttle_to",
-    "cost_tracking.unpriced",
     # Sessions and the router.
     "projects.*.routing",
     "sessions",
-    # Agent keys: the data plane does not ask for them yet.
-    "projects.*.agent_keys",
-    "projects.*.agent_key_envs",
     # Operations.
     "projects.*.branding",
     "storage.retention_days",

@@ -15,8 +15,8 @@ from voicegw_sidecar.config.check import check_document
 from voicegw_sidecar.config.document import LIMIT_BYTES, parse
 from voicegw_sidecar.config.entry import ProjectId
 from voicegw_sidecar.config.in_force import keys_not_in_force
-from voicegw_sidecar.config.kind import EnvText, FilePath, Key, Kind, Mismatch
-from voicegw_sidecar.config.rule import unexposed, unknown_project
+from voicegw_sidecar.config.kind import AgentKey, EnvText, FilePath, Key, Kind, Mismatch
+from voicegw_sidecar.config.rule import shared_keys, unexposed, unknown_project
 from voicegw_sidecar.config.schema import PORT, BuiltinProvider, Config
 from voicegw_sidecar.errors import ConfigError
 from voicegw_sidecar.terms import Secret
@@ -59,6 +59,10 @@ def examine(
     overlay = _Overlay(environ)
     config = overlay.applied(config)
     errors += overlay.errors
+    config, missing = _with_agent_keys(config, environ)
+    errors += missing
+    told = {str(error) for error in errors}
+    errors += [error for error in shared_keys(config) if str(error) not in told]
     exposed = unexposed(config)
     if exposed is not None and not errors:
         errors.append(exposed)
@@ -138,6 +142,22 @@ def _with_full_paths(config: Config, environ: Mapping[str, str], cwd: Path, file
         projects[key] = project
     tracking = structs.replace(config.cost_tracking, db_path=db_path)
     return structs.replace(config, cost_tracking=tracking, projects=projects)
+
+
+def _with_agent_keys(config: Config, environ: Mapping[str, str]) -> tuple[Config, list[ConfigError]]:
+    """Return the configuration with the agent keys that variables hold among the others."""
+    errors: list[ConfigError] = []
+    projects = {}
+    for key, project in config.projects.items():
+        found = list(project.agent_keys)
+        for index, name in enumerate(project.agent_key_envs):
+            try:
+                found.append(AgentKey().read(environ.get(name, "")))
+            except Mismatch:
+                path = f"projects.{key}.agent_key_envs[{index}]"
+                errors.append(ConfigError(path, f"expected the variable {name} to hold a key; set it or remove it"))
+        projects[key] = structs.replace(project, agent_keys=tuple(found), agent_key_envs=())
+    return structs.replace(config, projects=projects), errors
 
 
 class _Overlay:

@@ -12,14 +12,13 @@ from voicegw_sidecar.config.entry import RosterEntry
 from voicegw_sidecar.config.kind import did_you_mean, joined
 from voicegw_sidecar.config.schema import (
     BUILTIN_PROJECT,
-    BudgetAction,
     BuiltinProvider,
     Config,
     Project,
     ProviderEntry,
 )
 from voicegw_sidecar.errors import ConfigError
-from voicegw_sidecar.terms import Secret
+from voicegw_sidecar.terms import BudgetAction, Secret
 
 
 def broken_rules(config: Config, builtin: Mapping[str, BuiltinProvider]) -> Iterator[ConfigError]:
@@ -30,7 +29,7 @@ def broken_rules(config: Config, builtin: Mapping[str, BuiltinProvider]) -> Iter
     yield from _further_providers("providers", config.providers, builtin, {})
     yield from _prices(config, builtin)
     yield from _ports(config)
-    yield from _shared_keys(config)
+    yield from shared_keys(config)
 
 
 def unexposed(config: Config) -> ConfigError | None:
@@ -72,8 +71,15 @@ def _project(config: Config, project: Project, builtin: Mapping[str, BuiltinProv
     for modality, roster in (("stt", rosters.stt), ("llm", rosters.llm), ("tts", rosters.tts)):
         yield from _roster(f"{path}.routing.rosters.{modality}", roster, known)
     for modality, entry in (("stt", stand_in.stt), ("llm", stand_in.llm), ("tts", stand_in.tts)):
-        if entry is not None and entry.provider not in known:
+        if entry is None:
+            continue
+        if entry.provider not in known:
             yield _unknown_provider(f"{path}.throttle_to.{modality}", entry.provider, known)
+        elif entry.provider in builtin and not builtin[entry.provider].is_local:
+            yield ConfigError(
+                f"{path}.throttle_to.{modality}",
+                f"expected a local provider or one declared in YAML, got {entry.provider}, which costs money too",
+            )
     enforced = project.daily_budget_nanousd is not None and project.budget_action is not BudgetAction.WARN
     if enforced and not config.cost_tracking.enabled:
         yield ConfigError(
@@ -131,8 +137,8 @@ def _ports(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("serve.health_port", f"expected another port than serve.port, got {config.serve.port} too")
 
 
-def _shared_keys(config: Config) -> Iterator[ConfigError]:
-    """Yield keys that would stand for two parties at once."""
+def shared_keys(config: Config) -> Iterator[ConfigError]:
+    """Yield keys that would stand for two parties at once; asked again once the variables are read."""
     owners: dict[Secret, str] = dict.fromkeys(config.auth.api_keys, "auth.api_keys")
     groups = [("auth.viewer_keys", config.auth.viewer_keys)]
     groups += [(f"projects.{project.id}.agent_keys", project.agent_keys) for project in config.projects.values()]

@@ -33,7 +33,7 @@ from voicegw_sidecar.config.kind import (
     YesNo,
     Zone,
 )
-from voicegw_sidecar.terms import Modality, Secret
+from voicegw_sidecar.terms import BudgetAction, Modality, Secret, Unpriced
 
 BUILTIN_PROJECT = "default"
 HOUR_MS = 3_600_000
@@ -48,22 +48,6 @@ class FromKey:
 
 
 FROM_KEY = FromKey()
-
-
-class BudgetAction(enum.StrEnum):
-    """What happens once a daily budget is reached."""
-
-    WARN = "warn"
-    THROTTLE = "throttle"
-    BLOCK = "block"
-
-
-class Unpriced(enum.StrEnum):
-    """What happens to work whose model has no known price."""
-
-    WARN = "warn"
-    BLOCK = "block"
-    ESTIMATE = "estimate"
 
 
 class Dialect(enum.StrEnum):

@@ -53,6 +53,11 @@ class Ask(Struct, frozen=True):
 class SocketDialect:
     """Base of WebSocket dialects: nothing to learn from heads and ends."""
 
+    @property
+    def model(self) -> str | None:
+        """The model that the address names; None where only messages do."""
+        return None
+
     def asks(self, frame: Frame) -> Ask | None:
         """Say what a frame asks for before it goes on, changing nothing; None where it asks for nothing.
 
@@ -76,6 +81,11 @@ class ListeningDialect(SocketDialect):
         self._model = model
         self._pcm = pcm
         self._has_begun = False
+
+    @property
+    def model(self) -> str | None:
+        """The model that the address names, or the provider's default."""
+        return self._model
 
     def heard(self, frame: Frame) -> Iterable[Event]:
         """Take a frame of the agent; the first audio begins the stream."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 import msgspec
 from msgspec import Struct
@@ -151,7 +152,12 @@ class OpenAISpeech(HttpDialect):
 
 
 class OpenAITranscription(HttpDialect):
-    """One ``/audio/transcriptions`` upload and its transcript."""
+    """One ``/audio/transcriptions`` upload and its transcript.
+
+    A provider that bills no less than some seconds for each request says so in ``least_billed_s``.
+    """
+
+    least_billed_s: ClassVar[float] = 0.0
 
     def __init__(self, head: RequestHead) -> None:
         super().__init__(head)
@@ -178,7 +184,7 @@ class OpenAITranscription(HttpDialect):
                 audio_s = wav_seconds(part.data, len(part.data) + beyond_bytes)
             elif part.name == "model":
                 model = part.data[:_NAME_LIMIT_BYTES].decode("utf-8", "replace").strip() or None
-        yield Began(Modality.STT, model=model, audio_s=audio_s)
+        yield Began(Modality.STT, model=model, audio_s=self._billed_s(audio_s))
         yield RequestComplete()
 
     def _answer_piece(self, data: bytes) -> Iterable[Event]:
@@ -194,7 +200,7 @@ class OpenAITranscription(HttpDialect):
         self._answer.clear()
         answer = decode_json(_transcription, body) if self._is_json else None
         text = answer.text if answer else (body or b"").decode("utf-8", "replace")
-        return [*_transcribed(text, answer), Finished()]
+        return [*self._transcribed(text, answer), Finished()]
 
     def _event(self, data: bytes | None) -> Iterator[Event]:
         event = decode_json(_transcription, data)
@@ -202,29 +208,31 @@ class OpenAITranscription(HttpDialect):
             case "transcript.text.delta" if event is not None and event.delta:
                 yield Interim(event.delta)
             case "transcript.text.done" if event is not None:
-                yield from _transcribed(event.text, event)
+                yield from self._transcribed(event.text, event)
                 yield Finished()
             case "error" if event is not None:
                 yield _failed(event.error)
             case _:
                 pass
 
+    def _transcribed(self, text: str | None, answer: _Transcription | None) -> Iterator[Event]:
+        yield Final(text or "")
+        used = (answer.usage if answer else None) or _TranscriptionUsage()
+        audio_s = used.seconds
+        if audio_s is None and answer is not None:
+            audio_s = _number(answer.duration)
+        details = used.input_token_details or _TokenDetails()
+        usage = Usage(
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            input_audio_tokens=details.audio_tokens,
+            audio_s=self._billed_s(audio_s),
+        )
+        if usage != NOTHING_USED:
+            yield Used(usage)
 
-def _transcribed(text: str | None, answer: _Transcription | None) -> Iterator[Event]:
-    yield Final(text or "")
-    used = (answer.usage if answer else None) or _TranscriptionUsage()
-    audio_s = used.seconds
-    if audio_s is None and answer is not None:
-        audio_s = _number(answer.duration)
-    details = used.input_token_details or _TokenDetails()
-    usage = Usage(
-        input_tokens=used.input_tokens,
-        output_tokens=used.output_tokens,
-        input_audio_tokens=details.audio_tokens,
-        audio_s=audio_s,
-    )
-    if usage != NOTHING_USED:
-        yield Used(usage)
+    def _billed_s(self, audio_s: float | None) -> float | None:
+        return None if audio_s is None else max(audio_s, self.least_billed_s)
 
 
 def _number(value: float | str | None) -> float | None:

@@ -84,9 +84,16 @@ class _ErrorBody(Struct, frozen=True):
     type: str | None = None
 
 
+class _Groq(Struct, frozen=True):
+    """Groq's own addition: its last chunk has the usage here, asked for or not."""
+
+    usage: ChatUsage | None = None
+
+
 class _Completion(Struct, frozen=True):
     choices: list[_Choice] | None = None
     usage: ChatUsage | None = None
+    x_groq: _Groq | None = None
     model: str | None = None
     object: str | None = None
     error: _ErrorBody | str | None = None
@@ -182,7 +189,8 @@ class OpenAIChat(HttpDialect):
         if self._model is None and completion.model:
             self._model = completion.model
             events.append(Named(completion.model))
-        if completion.usage is not None and (usage := completion.usage.usage()) != NOTHING_USED:
+        used = completion.usage or (completion.x_groq.usage if completion.x_groq is not None else None)
+        if used is not None and (usage := used.usage()) != NOTHING_USED:
             events.append(Used(usage))
         if completion.error is not None or completion.object == "error":
             error = completion.error if isinstance(completion.error, _ErrorBody) else _ErrorBody()

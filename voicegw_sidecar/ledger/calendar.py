@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from voicegw_sidecar.terms import NS_PER_S
+from voicegw_sidecar.terms import NS_PER_S, Modality
 
 
 def day_of(wall_ns: int, zone: tzinfo) -> str:
     """Return the ISO date of a moment in ``zone``."""
     return datetime.fromtimestamp(wall_ns // NS_PER_S, zone).date().isoformat()
+
+
+def day_shares(
+    nanousd: int, modality: Modality | None, started_ns: int, ended_ns: int | None, zone: tzinfo
+) -> list[tuple[str, int]]:
+    """Return how much of an exchange's cost counts on which day: the one it began on, a stream's on each it ran."""
+    if modality is Modality.STT and ended_ns is not None:
+        return split_over_midnight(nanousd, started_ns, ended_ns, zone)
+    return [(day_of(started_ns, zone), nanousd)]
 
 
 def split_over_midnight(nanousd: int, started_ns: int, ended_ns: int, zone: tzinfo) -> list[tuple[str, int]]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 import msgspec
 import voice_prices
+import voice_prices.data
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -21,6 +23,12 @@ from voicegw_sidecar.terms import NANO_PER_USD, NOTHING_USED, Cost, CostSource, 
 _MILLION = Decimal(1_000_000)
 _THOUSAND = Decimal(1000)
 _MINUTE_S = Decimal(60)
+_PROBES = (
+    Usage(input_tokens=1000, output_tokens=1000),
+    Usage(audio_s=60.0),
+    Usage(characters=1000),
+)
+_REMEMBERED_MODELS = 1000
 UNKNOWN_COST = Cost(None, CostSource.NONE)
 NO_COST = Cost(0, CostSource.NONE)
 
@@ -67,11 +75,12 @@ class _Supplement(Struct, frozen=True):
 
 
 class PriceBook:
-    """The one place that prices; immutable, cheap to call (tens of microseconds)."""
+    """The one place that prices; its prices never change, and it is cheap to call (tens of microseconds)."""
 
     def __init__(self, overrides: Mapping[str, Rates], supplement: Mapping[str, Rates]) -> None:
         self._overrides = dict(overrides)
         self._supplement = dict(supplement)
+        self._priced: dict[tuple[str, str | None, Modality | None, str | None], bool] = {}
 
     @property
     def catalogue_version(self) -> str:
@@ -93,6 +102,30 @@ class PriceBook:
             return UNKNOWN_COST
         provider, model = item.catalogue_provider, item.catalogue_model or item.model
         return _cost(item, CostSource.CATALOGUE, lambda usage: _catalogue_usd(usage, provider, model))
+
+    def is_priced(self, item: Priced) -> bool:
+        """Say whether some usage of this model has a price; ``item.usage`` is not looked at."""
+        name = (item.provider, item.model, item.modality, item.catalogue_model)
+        known = self._priced.get(name)
+        if known is None:
+            known = any(self.cost(replace(item, usage=probe)).nanousd is not None for probe in _PROBES)
+            if len(self._priced) < _REMEMBERED_MODELS:  # names come from the wire
+                self._priced[name] = known
+        return known
+
+    def dearest(self, item: Priced) -> Cost:
+        """Price an exchange as the dearest model of its provider would be: a flagged estimate, or unknown."""
+        own = [name.partition("/")[2] for name in self._overrides if name.startswith(f"{item.provider}/")]
+        candidates = [*own, *_catalogue_models(item.catalogue_provider)]
+        costs = [self.cost(replace(item, model=model, catalogue_model=None)).nanousd for model in candidates]
+        known = [nanousd for nanousd in costs if nanousd is not None]
+        return Cost(max(known), CostSource.ESTIMATE, estimated=True) if known else UNKNOWN_COST
+
+
+@lru_cache(maxsize=64)
+def _catalogue_models(provider: str | None) -> tuple[str, ...]:
+    found = [entry for entry in voice_prices.data.providers if entry.id == provider]
+    return tuple(model.id for entry in found for model in entry.models)
 
 
 def read_supplement(content: bytes) -> dict[str, Rates]:

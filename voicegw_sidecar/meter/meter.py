@@ -7,9 +7,7 @@ reads a clock and never raises on an order of events that no protocol should bri
 from __future__ import annotations
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from voicegw_sidecar import estimate
 from voicegw_sidecar.events import (
     Answered,
     AudioIn,
@@ -33,14 +31,11 @@ from voicegw_sidecar.events import (
     UtteranceEnded,
 )
 from voicegw_sidecar.meter.audio_clock import AudioClock
-from voicegw_sidecar.meter.counting import StrippedLength
+from voicegw_sidecar.meter.running import Running, name_of
+from voicegw_sidecar.meter.usage import DIGITS, MOST_SECONDS, plausible, usage_of
 from voicegw_sidecar.terms import NS_PER_MS, NS_PER_S, Exchange, FirstBasis, Mark, Modality, Status, Usage
 
 _REMAINDER_S = 0.005  # below this, what is left of a stream is rounding
-_MODEL_LIMIT_CHARS = 128
-_MOST_TOKENS = 10**10  # more than this in one exchange is nonsense, as is less than nothing
-_MOST_SECONDS = 10.0**7
-_DIGITS = 6  # seconds are kept to the microsecond, so that the stretches of a stream sum exactly
 _FIRST_OUTPUT = {
     Modality.LLM: Mark.FIRST_TOKEN,
     Modality.TTS: Mark.FIRST_AUDIO,
@@ -64,39 +59,12 @@ class Closed(Struct, frozen=True):
 Change = Opened | Closed
 
 
-class _Running:
-    """One exchange while it is open."""
-
-    def __init__(self, ref: int, event: Began, at_ns: int) -> None:
-        self.ref = ref
-        self.modality = event.modality
-        self.model = _name(event.model)
-        self.input_chars = event.input_chars
-        self.upload_s = event.audio_s
-        self.marks_ns = {Mark.STARTED: at_ns}
-        self.spoken = StrippedLength()
-        self.output_chars = 0
-        self.audio_out_s: float | None = None
-        self.audio_out_known = True
-        self.reported: Usage | None = None
-        self.has_interim = False
-        self.first_basis: FirstBasis | None = None
-
-    def mark(self, mark: Mark, at_ns: int) -> None:
-        """Stamp a mark unless it is stamped already."""
-        self.marks_ns.setdefault(mark, at_ns)
-
-    @property
-    def has_output(self) -> bool:
-        return any(mark in self.marks_ns for mark in (Mark.FIRST_TOKEN, Mark.FIRST_AUDIO, Mark.FINAL))
-
-
 class Meter:
     """Feed it `apply` and, once, `close`; take what happened with `changes`."""
 
     def __init__(self) -> None:
-        self._open: dict[str, _Running] = {}
-        self._opened: list[_Running] = []
+        self._open: dict[str, Running] = {}
+        self._opened: list[Running] = []
         self._closed: list[Exchange] = []
         self._next_ref = 0
         self._clock = AudioClock()
@@ -144,7 +112,7 @@ class Meter:
             case Began():
                 self._begin(event, at_ns)
             case StreamDuration():
-                if 0.0 <= event.audio_s <= _MOST_SECONDS:
+                if 0.0 <= event.audio_s <= MOST_SECONDS:
                     self._duration_s = event.audio_s
             case Failed() if event.key == "*" and "*" not in self._open:
                 for key in list(self._open):
@@ -161,7 +129,7 @@ class Meter:
             ending = self._ending(running, status)
             self._finish(key, ending, at_ns, error if ending not in (Status.IDLE, Status.OK) else None)
 
-    def _ending(self, running: _Running, status: Status) -> Status:
+    def _ending(self, running: Running, status: Status) -> Status:
         """What becomes of an exchange that had no protocol end when its connection ended with ``status``."""
         is_listening = self._is_stream and running.modality is Modality.STT
         if is_listening and Mark.FINAL in running.marks_ns:
@@ -203,9 +171,9 @@ class Meter:
                 if Mark.FINAL in running.marks_ns:
                     self._finish(event.key, Status.OK, at_ns)
             case Used():
-                running.reported = _plausible(event.usage)
+                running.reported = plausible(event.usage)
             case Named():
-                running.model = _name(event.model)
+                running.model = name_of(event.model)
             case Finished():
                 self._finish(event.key, Status.OK, at_ns)
             case Stopped():
@@ -218,7 +186,7 @@ class Meter:
     def _begin(self, event: Began, at_ns: int) -> None:
         if event.key in self._open:
             self._finish(event.key, Status.CANCELLED, at_ns)
-        running = _Running(self._next_ref, event, at_ns)
+        running = Running(self._next_ref, event, at_ns)
         self._next_ref += 1
         self._open[event.key] = running
         if event.modality is Modality.STT:
@@ -238,13 +206,13 @@ class Meter:
     def _open_stream(self, at_ns: int) -> None:
         self._begin(Began(Modality.STT, model=self._stream_model), at_ns)
 
-    def _finalise(self, running: _Running, event: Final, at_ns: int) -> None:
+    def _finalise(self, running: Running, event: Final, at_ns: int) -> None:
         """Stamp the final transcript; of several pieces the last one counts."""
         running.marks_ns[Mark.FINAL] = at_ns
         if self._is_stream:
             self._place_speech_end(running, event.speech_end_s, at_ns)
 
-    def _place_speech_end(self, running: _Running, position_s: float | None, at_ns: int) -> None:
+    def _place_speech_end(self, running: Running, position_s: float | None, at_ns: int) -> None:
         """Stamp the end of speech: where the provider puts it, else where the sound last was loud."""
         basis = FirstBasis.PROVIDER
         if position_s is None:
@@ -273,7 +241,7 @@ class Meter:
         if self._is_stream and running.modality is Modality.STT:
             self._billed_s = max(self._billed_s, self._heard_s())
 
-    def _exchange(self, running: _Running, status: Status, error: str | None) -> Exchange:
+    def _exchange(self, running: Running, status: Status, error: str | None) -> Exchange:
         marks_ns = running.marks_ns
         usage, estimated = self._usage(running, status)
         ended_ns = marks_ns.get(Mark.ENDED)
@@ -293,7 +261,7 @@ class Meter:
             error=error,
         )
 
-    def _start_of(self, running: _Running) -> Mark:
+    def _start_of(self, running: Running) -> Mark:
         """The mark that an exchange's first output is timed from."""
         if running.modality is Modality.S2S:
             return Mark.SPEECH_ENDED
@@ -303,34 +271,12 @@ class Meter:
             return Mark.FIRST_TEXT_SENT
         return Mark.REQUEST_COMPLETE
 
-    def _usage(self, running: _Running, status: Status) -> tuple[Usage, bool]:
-        """Reported where the provider said it, counted where it can be, else estimated and flagged so."""
-        is_broken = status in (Status.CANCELLED, Status.PARTIAL, Status.OPEN)
-        if status is Status.UPSTREAM_ERROR and not running.has_output and not self._is_stream:
-            return running.reported or Usage(), False
-        match running.modality:
-            case None:
-                return Usage(), False
-            case Modality.LLM:
-                return _llm_usage(running, is_broken=is_broken)
-            case Modality.S2S:
-                if running.reported is not None:
-                    return replace(running.reported, audio_out_s=_rounded(running.audio_out_s)), False
-                heard_s = self._clock.position_s - self._transcribed_s
-                return estimate.s2s_usage(heard_s, running.audio_out_s or 0.0), True
-            case Modality.TTS:
-                audio_s = running.audio_out_s if running.audio_out_known else None
-                counted = Usage(characters=running.spoken.value, audio_out_s=_rounded(audio_s))
-                if running.reported is not None:
-                    return _merged(counted, running.reported), False
-                return counted, is_broken
-            case Modality.STT:
-                if self._is_stream and running.reported is None:
-                    return Usage(audio_s=self._stretch_s()), False
-                reported = running.reported or Usage()
-                if reported.audio_s is None and running.upload_s is not None:
-                    reported = replace(reported, audio_s=round(running.upload_s, _DIGITS))
-                return reported, is_broken and running.reported is None
+    def _usage(self, running: Running, status: Status) -> tuple[Usage, bool]:
+        """Say what an exchange used so far, and whether that is an estimate."""
+        is_listening = self._is_stream and running.modality is Modality.STT
+        if is_listening and running.reported is None and status is not Status.REFUSED:
+            return Usage(audio_s=self._stretch_s()), False
+        return usage_of(running, status, self._clock.position_s - self._transcribed_s)
 
     def _heard_s(self) -> float:
         """Seconds of the whole stream so far: as the provider counts them once it has said so, else as relayed.
@@ -338,62 +284,18 @@ class Meter:
         Of a session that is billed by its time, the time since it began.
         """
         if self._duration_s is not None:
-            return round(self._duration_s, _DIGITS)
+            return round(self._duration_s, DIGITS)
         if self._billed_since_ns is not None:
-            return round((self._now_ns - self._billed_since_ns) / NS_PER_S, _DIGITS)
-        return round(self._clock.position_s, _DIGITS)
+            return round((self._now_ns - self._billed_since_ns) / NS_PER_S, DIGITS)
+        return round(self._clock.position_s, DIGITS)
 
     def _stretch_s(self) -> float | None:
         """Seconds of audio since the previous exchange of the stream; None for compressed audio."""
         heard_s = self._heard_s()
-        return max(0.0, round(heard_s - self._billed_s, _DIGITS)) if heard_s else None
-
-
-def _llm_usage(running: _Running, *, is_broken: bool) -> tuple[Usage, bool]:
-    """Fill what was not reported, or was reported before there was an answer, with estimates."""
-    guessed = estimate.llm_usage(running.input_chars, running.output_chars)
-    reported = running.reported
-    if reported is None:
-        return guessed, True
-    is_early = is_broken and not reported.output_tokens and running.output_chars > 0
-    if reported.output_tokens is None or is_early:
-        reported = replace(reported, output_tokens=guessed.output_tokens)
-    if reported.input_tokens is None:
-        reported = replace(reported, input_tokens=guessed.input_tokens)
-    return reported, reported != running.reported
-
-
-def _rounded(audio_s: float | None) -> float | None:
-    return None if audio_s is None else round(audio_s, _DIGITS)
-
-
-def _name(model: str | None) -> str | None:
-    """Return a model's name as it can be stored: short, and with nothing that is no text."""
-    if not model:
-        return None
-    return model[:_MODEL_LIMIT_CHARS].encode("utf-8", "replace").decode()
-
-
-def _plausible(usage: Usage) -> Usage:
-    """Return ``usage`` without figures that cannot be meant: negative ones and those beyond any exchange."""
-    wrong: dict[str, None] = {}
-    for name in usage.__struct_fields__:
-        value = getattr(usage, name)
-        if value is not None and not 0 <= value <= (_MOST_SECONDS if isinstance(value, float) else _MOST_TOKENS):
-            wrong[name] = None
-    return replace(usage, **wrong) if wrong else usage
+        return max(0.0, round(heard_s - self._billed_s, DIGITS)) if heard_s else None
 
 
 def _between_ms(marks_ns: dict[Mark, int], start: Mark, end: Mark | None) -> float | None:
     if end is None or start not in marks_ns or end not in marks_ns:
         return None
     return max(0, marks_ns[end] - marks_ns[start]) / NS_PER_MS
-
-
-def _merged(counted: Usage, reported: Usage) -> Usage:
-    return replace(
-        counted,
-        input_tokens=reported.input_tokens,
-        output_tokens=reported.output_tokens,
-        output_audio_tokens=reported.output_audio_tokens,
-    )

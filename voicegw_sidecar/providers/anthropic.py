@@ -1,12 +1,283 @@
-"""Anthropic: messages, as JSON and as named server-sent events."""
+"""Anthropic: messages, as JSON and as named server-sent events.
+
+Knows Anthropic's messages and nothing about money or sockets. On the wire ``input_tokens`` leaves the cached ones
+out; ours are the sum. The output of ``message_start`` is a first token or so and no figure for the answer; that of
+``message_delta`` is cumulative, so the last one counts.
+Wire reference: https://platform.claude.com/docs/en/build-with-claude/streaming and
+https://platform.claude.com/docs/en/api/errors (read 2026-11-21), shapes as the anthropic SDK 1.17 decodes them.
+Captures: tests/captures/anthropic_messages_*.jsonl
+"""
 
 from __future__ import annotations
 
-from voicegw_sidecar.providers.base import AuthStyle, ErrorShape, Provider
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from msgspec import Raw, Struct
+
+from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, decode_json, is_event_stream
+from voicegw_sidecar.events import Began, Event, Failed, Finished, Named, Reasoned, RequestComplete, TextOut, Used
+from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, ErrorShape, Provider
+from voicegw_sidecar.terms import NOTHING_USED, Modality, Usage
+from voicegw_sidecar.wire.body import BodyCopy, short_code
+from voicegw_sidecar.wire.frames import RequestHead, ResponseHead
+from voicegw_sidecar.wire.sse import SseSplitter
+
+
+class _OutputDetails(Struct, frozen=True):
+    thinking_tokens: int | None = None
+
+
+class _Usage(Struct, frozen=True):
+    """``usage`` of a message or of a ``message_delta``; each figure is cumulative."""
+
+    input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    output_tokens: int | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+    def after(self, earlier: _Usage) -> _Usage:
+        """Return these figures, completed by earlier ones where they say nothing."""
+        names = self.__struct_fields__
+        values = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return _Usage(**{name: values.get(name, getattr(earlier, name)) for name in names})
+
+    def usage(self) -> Usage:
+        """Return the figures in our words: input with the cached tokens."""
+        parts = (self.input_tokens, self.cache_creation_input_tokens, self.cache_read_input_tokens)
+        return Usage(
+            input_tokens=None if self.input_tokens is None else sum(part or 0 for part in parts),
+            cached_input_tokens=self.cache_read_input_tokens,
+            cache_write_tokens=self.cache_creation_input_tokens,
+            output_tokens=self.output_tokens,
+            reasoning_tokens=(self.output_tokens_details or _OutputDetails()).thinking_tokens,
+        )
+
+
+class _TextPart(Struct, frozen=True):
+    text: str | None = None
+
+
+class _Block(Struct, frozen=True):
+    """A content block of either side: text, thinking, a tool call with its ``input``, or a tool's result."""
+
+    type: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    name: str | None = None
+    input: Raw = Raw(b"")
+    content: str | list[_TextPart] | _TextPart | None = None
+
+    @property
+    def chars(self) -> int:
+        """Characters of all that is text in it."""
+        inner = self.content
+        parts = inner if isinstance(inner, list) else [inner if isinstance(inner, _TextPart) else _TextPart(inner)]
+        inner_chars = sum(len(part.text or "") for part in parts)
+        own = (self.text, self.thinking, self.name)
+        return sum(len(text or "") for text in own) + len(bytes(self.input)) + inner_chars
+
+
+class _Turn(Struct, frozen=True):
+    content: str | list[_Block] | None = None
+
+
+class _Request(Struct, frozen=True):
+    model: str | None = None
+    system: str | list[_Block] | None = None
+    messages: list[_Turn] | None = None
+    tools: Raw = Raw(b"")
+
+
+class _ModelOnly(Struct, frozen=True):
+    model: str | None = None
+
+
+class _Delta(Struct, frozen=True):
+    type: str = ""
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+
+
+class _Error(Struct, frozen=True):
+    type: str | None = None
+
+
+class _Message(Struct, frozen=True):
+    model: str | None = None
+    usage: _Usage | None = None
+
+
+class _Answer(Struct, frozen=True):
+    """A whole answer, or one event of a stream."""
+
+    type: str = ""
+    model: str | None = None
+    message: _Message | None = None
+    content: list[_Block] | None = None
+    content_block: _Block | None = None
+    delta: _Delta | None = None
+    usage: _Usage | None = None
+    error: _Error | None = None
+
+
+class _UsageOnly(Struct, frozen=True):
+    """What still counts of an answer whose content has a shape that is not known."""
+
+    type: str = ""
+    model: str | None = None
+    usage: _Usage | None = None
+
+
+_request = msgspec.json.Decoder(_Request)
+_model_only = msgspec.json.Decoder(_ModelOnly)
+_answer = msgspec.json.Decoder(_Answer)
+_usage_only = msgspec.json.Decoder(_UsageOnly)
+
+
+class AnthropicMessages(HttpDialect):
+    """One ``/v1/messages`` request and its answer."""
+
+    def __init__(self, head: RequestHead) -> None:
+        super().__init__(head)
+        self._answer = BodyCopy()
+        self._events: SseSplitter | None = None
+        self._model: str | None = None
+        self._used = _Usage()
+        self._tool_name = ""
+
+    def answered(self, head: ResponseHead) -> Iterable[Event]:
+        """Choose how the body is read: by its type, not by what was asked for."""
+        if is_event_stream(head):
+            self._events = SseSplitter()
+        self._answer = BodyCopy(head.content_encoding)
+        return super().answered(head)
+
+    def _begun(self) -> Iterator[Event]:
+        body = self._request.content()
+        request = decode_json(_request, body)
+        if request is None:
+            request = _Request(model=(decode_json(_model_only, body) or _ModelOnly()).model)
+        self._model = request.model
+        yield Began(Modality.LLM, model=request.model, input_chars=_input_chars(request))
+        yield RequestComplete()
+
+    def _answer_piece(self, data: bytes) -> Iterable[Event]:
+        if self._events is None:
+            self._answer.add(data)
+            return NO_EVENTS
+        return [event for sse in self._events.feed(data) for event in self._event(sse.data)]
+
+    def _answer_complete(self) -> Iterable[Event]:
+        if self._events is not None:
+            return [*self._event(self._events.rest()), Finished()]
+        body = self._answer.content()
+        self._answer.clear()
+        return [*self._whole(body), Finished()]
+
+    def _whole(self, body: bytes | None) -> Iterator[Event]:
+        answer = decode_json(_answer, body)
+        if answer is None:
+            bare = decode_json(_usage_only, body) or _UsageOnly()
+            answer = _Answer(bare.type, bare.model, usage=bare.usage)
+        if answer.type == "error":
+            yield _failed(answer.error)
+        for block in answer.content or ():
+            if block.thinking:
+                yield Reasoned(block.thinking)
+            text = f"{block.text or ''}{block.name or ''}{bytes(block.input).decode('utf-8', 'replace')}"
+            if text:
+                yield TextOut(text)
+        yield from self._named(answer.model)
+        yield from self._report(answer.usage)
+
+    def _event(self, data: bytes | None) -> Iterable[Event]:
+        event = decode_json(_answer, data)
+        match event.type if event is not None else "":
+            case "content_block_delta" if event is not None and event.delta is not None:
+                return self._fragment(event.delta)
+            case "content_block_start" if event is not None:
+                self._tool_name = (event.content_block or _Block()).name or ""
+            case "message_start" if event is not None and event.message is not None:
+                used = event.message.usage
+                begun = None if used is None else msgspec.structs.replace(used, output_tokens=None)
+                return [*self._named(event.message.model), *self._report(begun)]
+            case "message_delta" if event is not None:
+                return self._report(event.usage)
+            case "message_stop":
+                return (Finished(),)
+            case "error" if event is not None:
+                return (_failed(event.error),)
+            case _:
+                pass
+        return NO_EVENTS
+
+    def _fragment(self, delta: _Delta) -> Iterable[Event]:
+        match delta.type:
+            case "text_delta" if delta.text:
+                return (TextOut(delta.text),)
+            case "thinking_delta" if delta.thinking:
+                return (Reasoned(delta.thinking),)
+            case "input_json_delta" if delta.partial_json or self._tool_name:
+                # the first fragment is often empty, and all there is of a call without arguments
+                name, self._tool_name = self._tool_name, ""
+                return (TextOut(name + delta.partial_json),)
+            case _:
+                return NO_EVENTS
+
+    def _named(self, model: str | None) -> Iterator[Event]:
+        if self._model is None and model:
+            self._model = model
+            yield Named(model)
+
+    def _report(self, used: _Usage | None) -> Iterator[Event]:
+        if used is None:
+            return
+        self._used = used.after(self._used)
+        usage = self._used.usage()
+        if usage != NOTHING_USED:
+            yield Used(usage)
+
+
+def _input_chars(request: _Request) -> int | None:
+    """Characters of the prompt, earlier tool calls, their results and the tools offered included."""
+    if request.messages is None:
+        return None
+    contents = (request.system, *(turn.content for turn in request.messages))
+    return sum(_content_chars(content) for content in contents) + len(bytes(request.tools))
+
+
+def _content_chars(content: str | list[_Block] | None) -> int:
+    if isinstance(content, list):
+        return sum(block.chars for block in content)
+    return len(content or "")
+
+
+def _failed(error: _Error | None) -> Failed:
+    return Failed(short_code((error or _Error()).type) or "provider_error")
+
+
+_BUDGET_CODES = ("budget_exceeded", "budget_throttled", "unpriced_model")
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
 
 
 def _error_body(status: int, code: str, message: str) -> dict[str, object]:
-    return {"type": "error", "error": {"type": code, "message": message}, "request_id": None}
+    """Word an error with Anthropic's own type: its SDK and Pipecat tell a spent budget by ``billing_error``."""
+    kind = "billing_error" if code in _BUDGET_CODES else _TYPES.get(status)
+    kind = kind or ("api_error" if status >= 500 else "invalid_request_error")
+    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": None}
 
 
 ANTHROPIC = Provider(
@@ -14,7 +285,10 @@ ANTHROPIC = Provider(
     base_url="https://api.anthropic.com",
     auth=AuthStyle.X_API_KEY,
     errors=ErrorShape(_error_body),
+    endpoints=(Endpoint("POST", "/v1/messages", Modality.LLM, AnthropicMessages),),
     catalogue_id="anthropic",
     root_paths=("/v1/messages",),
     missing_v1=("messages",),
+    baselines=(Baseline(Modality.LLM, 350, "curated", "2026-05-11"),),
+    default_models=((Modality.LLM, "claude-haiku-4-5"),),
 )

@@ -104,10 +104,16 @@ class Provider(Struct, frozen=True):
     is_local: bool = False
     root_paths: tuple[str, ...] = ()
     """Paths that only this provider has: recognised at the root, for clients that drop a base URL's path."""
+    api_root: str = "/v1"
+    """What its documented paths begin with; mended where a base URL has it twice, in part or not at all."""
     missing_v1: tuple[str, ...] = ()
-    """First path segments that mean ``/v1/…`` where the ``/v1`` of the base URL was forgotten."""
+    """First path segments that mean ``<api_root>/…`` where the base URL left it out."""
     bare_root: str = ""
     """Where a WebSocket or POST to the bare base URL belongs, for clients whose base URL is a full endpoint."""
+    bare_realtime_root: str = ""
+    """Where it belongs instead if it is for a realtime model."""
+    mend_query: Callable[[str, str], str] | None = None
+    """Takes path and raw query, and returns the query without what clients add and the provider refuses."""
     query_credentials: tuple[str, ...] = ()
     """Query parameters that may carry a key."""
     baselines: tuple[Baseline, ...] = ()

@@ -42,6 +42,8 @@ class RelayedExchange(ABC):
 
     async def _failed(self, error: SidecarError) -> web.StreamResponse:
         """The provider was not reached: an answer of our own, once its row is stored."""
+        if self._plan.blame is not None:
+            error = self._plan.blame(error)
         now_ns = self._clock.monotonic_ns()
         self._end = End.BROKEN
         self._tap.failed(error, now_ns)

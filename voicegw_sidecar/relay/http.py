@@ -20,10 +20,6 @@ from voicegw_sidecar.relay.upstream import headers_of, start_waiting
 from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
 from voicegw_sidecar.wire.sse import SseFilter
 
-RESEND_LIMIT_BYTES = 8 * 1024 * 1024
-"""Request bodies up to this are held, so that they can be edited, or sent again if a pooled connection is
-dead; longer ones are streamed on a connection of their own."""
-
 
 class HttpExchange(RelayedExchange):
     """Relays one request."""
@@ -46,6 +42,7 @@ class HttpExchange(RelayedExchange):
     async def _request_body(
         self, deadline: asyncio.Timeout
     ) -> tuple[bytes | AsyncIterator[bytes] | None, tuple[tuple[str, str], ...]]:
+        """Hold a body that can be edited, or sent again where a pooled connection is dead; stream a longer one."""
         request, headers = self._request, to_send(self._plan.headers)
         if not request.body_exists:
             self._tap.ended(Side.AGENT, End.COMPLETE, self._clock.monotonic_ns())
@@ -53,7 +50,7 @@ class HttpExchange(RelayedExchange):
         length = request.content_length
         if length is None and self._plan.edit_body is not None:
             return await self._collected(deadline), headers
-        if length is not None and length <= RESEND_LIMIT_BYTES:
+        if length is not None and length <= self._plan.hold_limit_bytes:
             return self._edited(b"".join([piece async for piece in self._pieces()])), headers
         if length is not None:
             headers = (*headers, ("Content-Length", str(length)))
@@ -65,7 +62,7 @@ class HttpExchange(RelayedExchange):
         async for piece in pieces:
             held.append(piece)
             size_bytes += len(piece)
-            if size_bytes > RESEND_LIMIT_BYTES:
+            if size_bytes > self._plan.hold_limit_bytes:
                 return self._streamed(deadline, pieces, held)
         return self._edited(b"".join(held))
 

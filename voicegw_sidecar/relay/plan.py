@@ -14,6 +14,9 @@ from voicegw_sidecar.errors import SidecarError
 from voicegw_sidecar.wire.frames import End, Frame, ResponseHead, Side
 
 Headers = tuple[tuple[str, str], ...]
+HOLD_LIMIT_BYTES = 8 * 1024 * 1024
+"""Request bodies up to this are held, so that they can be edited, or sent again if a pooled connection is
+dead; longer ones are streamed on a connection of their own."""
 
 
 class Arrival(Struct, frozen=True):
@@ -83,12 +86,41 @@ class Observer(Protocol):
         ...
 
 
+class Stop(Struct, frozen=True):
+    """A frame that a gate does not let on: what the agent is told instead, as text frames."""
+
+    answers: tuple[bytes, ...] = ()
+
+
+class Gate(Protocol):
+    """Asked about each frame of a socket that carries many exchanges, before the frame goes on."""
+
+    @property
+    def close_code(self) -> int:
+        """The code to close the agent's side with."""
+        ...
+
+    @property
+    def close_reason(self) -> str:
+        """Its reason; what is over 123 bytes is cut."""
+        ...
+
+    def stops(self, frame: Frame) -> Stop | None:
+        """Say whether to stop a frame; one of the provider's goes on all the same, the answers after it."""
+        ...
+
+    def is_over(self) -> bool:
+        """Say whether the socket is to be closed, now that what ran has ended."""
+        ...
+
+
 class Plan(Struct, frozen=True):
     """Where a request goes and what may change on the way: the contract's closed list, as values.
 
     ``headers`` are complete but for Host and framing. ``edit_body`` returns a new request body, or None to
-    leave it; it is given whole bodies only. ``drops_event`` names server-sent events to keep from the agent.
-    ``is_recorded`` says that the last piece waits for `Observer.settle`.
+    leave it, or raises to refuse it; it is given whole bodies of up to ``hold_limit_bytes``. ``drops_event``
+    names server-sent events to keep from the agent. ``is_recorded`` says that the last piece waits for
+    `Observer.settle`. ``blame`` gives the error that a failure to reach the provider is answered with.
     """
 
     url: str
@@ -101,6 +133,9 @@ class Plan(Struct, frozen=True):
     edit_body: Callable[[bytes], bytes | None] | None = None
     drops_event: Callable[[bytes | None], bool] | None = None
     is_recorded: bool = False
+    hold_limit_bytes: int = HOLD_LIMIT_BYTES
+    gate: Gate | None = None
+    blame: Callable[[SidecarError], SidecarError] | None = None
 
 
 Decide = Callable[[Arrival], Awaitable[Plan | Refusal]]

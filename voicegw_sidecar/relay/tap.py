@@ -28,8 +28,8 @@ class Tap:
         self._tell(lambda: self._observer.answered(head, at_ns), at_ns)
 
     def frame(self, frame: Frame) -> None:
-        """See `Observer.frame`."""
-        if self._is_broken:
+        """See `Observer.frame`; what comes after the end, while closes are exchanged, begins nothing any more."""
+        if self._is_broken or self._is_closed:
             return
         try:
             self._observer.frame(frame)

@@ -26,6 +26,8 @@ from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
 CLOSE_WAIT_S = 10.0
 """How long one side may take to answer the other's close before its connection is cut."""
 _LAST_WORDS_S = 0.5
+_GOODBYE_S = 2.0
+_CLOSE_REASON_LIMIT_BYTES = 123
 _TOO_BIG, _TOO_BIG_REASON = 1009, "message over 16 MiB"
 _NEVER_SENT = frozenset({1005, 1006, 1015})  # RFC 6455 §7.4.1: they stand for what was not on the wire
 _KINDS = {WSMsgType.TEXT: Kind.TEXT, WSMsgType.BINARY: Kind.BINARY}
@@ -35,10 +37,14 @@ ProviderSocket = aiohttp.ClientWebSocketResponse[bool]
 
 
 class _Closed:
-    """How one side's stream of frames ended; ``payload`` is its close frame's, None where it just broke."""
+    """How one side's stream of frames ended; ``payload`` is its close frame's, None where it just broke.
 
-    def __init__(self, payload: bytes | None) -> None:
+    ``is_ours``: the gate ended it, not that side.
+    """
+
+    def __init__(self, payload: bytes | None, *, is_ours: bool = False) -> None:
         self.payload = payload
+        self.is_ours = is_ours
 
 
 class SocketExchange(RelayedExchange):
@@ -100,7 +106,9 @@ class SocketExchange(RelayedExchange):
         down = tasks.spawn(self._forward(provider, agent, Side.PROVIDER), name="relay socket down")
         try:
             await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
-            if up.done():
+            if any(pump.done() and pump.result().is_ours for pump in (up, down)):
+                await self._gate_closed(agent, provider, up)
+            elif up.done():
                 await self._agent_ended(agent, provider, up.result(), down)
             else:
                 await self._provider_ended(agent, provider, down.result(), up)
@@ -121,11 +129,12 @@ class SocketExchange(RelayedExchange):
             await asyncio.gather(up, down, return_exceptions=True)
 
     async def _forward(self, source: Any, sink: Any, side: Side) -> _Closed:
-        """Move frames from one side to the other until the source ends.
+        """Move frames from one side to the other until the source ends, or the gate ends both.
 
         Where the sink is gone its own pump says how; the source is still read, for its close.
         """
         read_clock_ns, tell, has_sink = self._clock.monotonic_ns, self._tap.frame, True
+        gate, agent = self._plan.gate, source if side is Side.AGENT else sink
         while True:
             message = await source.receive()
             at_ns = read_clock_ns()
@@ -133,13 +142,19 @@ class SocketExchange(RelayedExchange):
             if kind is not None or message.type in (WSMsgType.PING, WSMsgType.PONG):
                 if not has_sink:
                     continue
+                stop = None if gate is None or kind is None else gate.stops(Frame(side, kind, at_ns, message.data))
                 try:
-                    await sink.send_frame(message.data, message.type)
+                    if stop is None or side is Side.PROVIDER:
+                        await sink.send_frame(message.data, message.type)
+                    for answer in stop.answers if stop is not None else ():
+                        await agent.send_frame(answer, WSMsgType.TEXT)
                 except (ConnectionError, aiohttp.ClientError):
                     has_sink = False
                 else:
-                    if kind is not None:
+                    if kind is not None and (stop is None or side is Side.PROVIDER):
                         tell(Frame(side, kind, at_ns, message.data))
+                    if gate is not None and gate.is_over():
+                        return _Closed(None, is_ours=True)
             elif message.type is WSMsgType.CLOSE:
                 return _Closed(_close_payload(message.data, message.extra))
             elif message.type is WSMsgType.ERROR and getattr(message.data, "code", None) == _TOO_BIG:
@@ -170,6 +185,22 @@ class SocketExchange(RelayedExchange):
         self._ended(Side.PROVIDER, End.COMPLETE if _is_orderly(closed.payload) else End.BROKEN)
         await self._settle()
         await self._pass_close(agent, closed.payload, up)
+
+    async def _gate_closed(self, agent: AgentSocket, provider: ProviderSocket, up: asyncio.Task[_Closed]) -> None:
+        """The gate refused what comes next: both sides are closed, the agent with the reason."""
+        assert self._plan.gate is not None
+        reason = self._plan.gate.close_reason.encode()[:_CLOSE_REASON_LIMIT_BYTES].decode(errors="ignore")
+        self._ended(Side.PROVIDER, End.COMPLETE)
+        await self._settle()
+        await _say_close(agent, _close_payload(self._plan.gate.close_code, reason))
+        await _say_close(provider, _close_payload(1000, b""))
+        if not up.done():
+            await asyncio.wait((up,), timeout=_GOODBYE_S)
+            return
+        with contextlib.suppress(TimeoutError):  # the pump is over, so the agent's answer is read here
+            async with asyncio.timeout(_GOODBYE_S):
+                while (await agent.receive()).type in (*_KINDS, WSMsgType.PING, WSMsgType.PONG):
+                    pass
 
     async def _pass_close(self, sink: Any, payload: bytes, other: asyncio.Task[_Closed]) -> _Closed | None:
         """Send a close frame on and wait for the one that answers it; None if none came in time."""

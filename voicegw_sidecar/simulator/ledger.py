@@ -18,8 +18,9 @@ class Entry(Struct, kw_only=True):
     """One HTTP exchange, one WebSocket connection (``key`` ""), or one unit of work on a connection.
 
     The work of a connection has its own entries with a ``key``: a Cartesia context id, or the number of a
-    Deepgram or Cartesia utterance or of a Deepgram spoken segment, from "0". Stamps are monotonic
-    nanoseconds of the simulator's process; None means it did not happen. Filled in while it runs.
+    Deepgram or Cartesia utterance or of a Deepgram spoken segment, from "0", or the id of a realtime response or
+    item. Stamps are monotonic nanoseconds of the simulator's process; None means it did not happen. Filled in while
+    it runs.
     """
 
     number: int
@@ -50,9 +51,14 @@ class Entry(Struct, kw_only=True):
     model: str | None = None
     input_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    """Input tokens written to the provider's cache (Anthropic)."""
     output_tokens: int | None = None
     """Reasoning included; of a stream that broke off, those that were sent."""
     reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    cached_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
     usage_reported: bool = False
     """The usage was put on the wire."""
     characters: int | None = None

@@ -115,7 +115,7 @@ def _complete(visit: Visit, request: ChatRequest) -> Completion:
     entry.input_tokens = prompt_tokens(request.messages)
     entry.cached_tokens = min(thinking.cached_tokens, entry.input_tokens)
     entry.reasoning_tokens = thinking.reasoning_tokens
-    entry.output_tokens = (len(_pieces(tool.arguments)) + 1 if tool else len(words)) + thinking.reasoning_tokens
+    entry.output_tokens = (len(argument_pieces(tool.arguments)) + 1 if tool else len(words)) + thinking.reasoning_tokens
     usage = {
         "prompt_tokens": entry.input_tokens,
         "completion_tokens": entry.output_tokens,
@@ -149,14 +149,14 @@ def _tool_call(visit: Visit, request: ChatRequest) -> ToolCall | None:
     else:
         return None
     arguments = thinking.tool_arguments
-    return ToolCall(name, _arguments(offered.get(name, {})) if arguments is None else arguments)
+    return ToolCall(name, sample_arguments(offered.get(name, {})) if arguments is None else arguments)
 
 
 def _asks_for_weather(message: Message) -> bool:
     return message.role == "user" and "weather" in message.text.lower()
 
 
-def _arguments(function: dict[str, Any]) -> str:
+def sample_arguments(function: dict[str, Any]) -> str:
     """Return arguments that fit the function's schema: one plausible value per required property."""
     schema = function.get("parameters") or {}
     samples = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
@@ -166,7 +166,8 @@ def _arguments(function: dict[str, Any]) -> str:
     return msgspec.json.encode(filled).decode()
 
 
-def _pieces(arguments: str) -> list[str]:
+def argument_pieces(arguments: str) -> list[str]:
+    """Cut a call's arguments into the fragments that a stream brings."""
     return [arguments[at : at + _ARGUMENT_PIECE_CHARS] for at in range(0, len(arguments), _ARGUMENT_PIECE_CHARS)]
 
 
@@ -230,7 +231,7 @@ def _deltas(completion: Completion) -> list[dict[str, Any]]:
         "type": "function",
         "function": {"name": completion.tool.name, "arguments": ""},
     }
-    pieces = [{"index": 0, "function": {"arguments": piece}} for piece in _pieces(completion.tool.arguments)]
+    pieces = [{"index": 0, "function": {"arguments": piece}} for piece in argument_pieces(completion.tool.arguments)]
     return [{"tool_calls": [fragment]} for fragment in [named, *pieces]]
 
 

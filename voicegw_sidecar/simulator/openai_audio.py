@@ -77,13 +77,13 @@ async def speech(visit: Visit) -> web.StreamResponse:
 
 async def transcriptions(visit: Visit) -> web.StreamResponse:
     """``POST /v1/audio/transcriptions``: a whole upload, answered with a whole transcript."""
-    fields = _fields(visit.body, visit.request.headers.get("Content-Type", ""))
+    fields = form_fields(visit.body, visit.request.headers.get("Content-Type", ""))
     audio = fields.get("file")
     if audio is None or "model" not in fields:
         return await refuse_request(visit, 400, "you must provide a model parameter and a file")
     entry, listening = visit.entry, visit.script.transcription
     entry.model = fields["model"].decode()
-    entry.audio_in_s = _upload_s(audio)
+    entry.audio_in_s = upload_s(audio)
     text = visit.next_of(listening.utterances)
     wanted = fields.get("response_format", b"json").decode()
     if wanted not in ("json", "verbose_json", "text"):
@@ -163,7 +163,7 @@ def _transcription_usage(visit: Visit, text: str) -> dict[str, object]:
     }
 
 
-def _fields(body: bytes, content_type: str) -> dict[str, bytes]:
+def form_fields(body: bytes, content_type: str) -> dict[str, bytes]:
     """Return the parts of a multipart form by name."""
     boundary = content_type.partition("boundary=")[2].split(";")[0].strip().strip('"').encode()
     if not boundary:
@@ -176,7 +176,7 @@ def _fields(body: bytes, content_type: str) -> dict[str, bytes]:
     return fields
 
 
-def _upload_s(audio: bytes) -> float:
+def upload_s(audio: bytes) -> float:
     """Return the seconds an upload lasts, by its WAV header if it has one."""
     try:
         with wave.open(io.BytesIO(audio)) as file:

@@ -63,6 +63,25 @@ _SERVER_ERROR = _Words(
     "The server had an error.", "server_error", None, "INTERNAL_SERVER_ERROR", "internal_server_error", "Internal error"
 )
 
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+
+_ELEVENLABS_CODES = {
+    400: ("validation_error", "invalid_request"),
+    401: ("authentication_error", "invalid_api_key"),
+    402: ("payment_required", "quota_exceeded"),
+    404: ("not_found", "not_found"),
+    422: ("validation_error", "invalid_request"),
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+}
+
 
 async def refuse(visit: Visit, failure: Failure) -> web.StreamResponse:
     """Answer with the failure's status, headers and body."""
@@ -88,7 +107,7 @@ async def refuse_request(visit: Visit, status: int, message: str | None = None) 
 def provider_headers(visit: Visit) -> dict[str, str]:
     """Return the identifying headers that the provider puts on every answer."""
     match visit.entry.provider:
-        case "openai":
+        case "openai" | "groq":
             return {
                 "x-request-id": f"req_{visit.request_id.replace('-', '')}",
                 "openai-processing-ms": "42",
@@ -96,6 +115,10 @@ def provider_headers(visit: Visit) -> dict[str, str]:
             }
         case "deepgram":
             return {"dg-request-id": visit.request_id}
+        case "anthropic":
+            return {"request-id": f"req_{visit.request_id.replace('-', '')}"}
+        case "elevenlabs":
+            return {"request-id": visit.request_id, "x-trace-id": visit.request_id.replace("-", "")}
         case _:
             return {"X-Request-Id": visit.request_id}
 
@@ -110,6 +133,11 @@ def error_body(visit: Visit, status: int, message: str | None = None) -> tuple[b
 
 
 def _openai(visit: Visit, status: int, message: str) -> object:
+    return openai_error(status, message)
+
+
+def openai_error(status: int, message: str) -> dict[str, object]:
+    """Return OpenAI's error object; its sockets send it in an event of type ``error``."""
     words = _words(status)
     error = {"message": message, "type": words.openai_type, "param": None, "code": words.openai_code}
     return {"error": error}
@@ -143,6 +171,19 @@ def cartesia_error_frame(visit: Visit, status: int, message: str, context_id: st
     return frame | {"error": f"{_words(status).title}: {message}"}
 
 
+def elevenlabs_error(visit: Visit, status: int, message: str) -> dict[str, object]:
+    """Return what is under ``detail`` in ElevenLabs' errors."""
+    kind, code = _ELEVENLABS_CODES.get(status, ("internal_error", "internal_server_error"))
+    return {
+        "type": kind,
+        "code": code,
+        "message": message,
+        "status": code,
+        "request_id": visit.request_id,
+        "param": None,
+    }
+
+
 def _words(status: int) -> _Words:
     return _BY_STATUS.get(status, _SERVER_ERROR)
 
@@ -160,9 +201,18 @@ def _deepgram(visit: Visit, status: int, message: str) -> object:
     return {"err_code": code, "err_msg": message, "request_id": visit.request_id}
 
 
+def _anthropic(visit: Visit, status: int, message: str) -> object:
+    kind = _ANTHROPIC_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
+    request_id = f"req_{visit.request_id.replace('-', '')}"
+    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
+
+
 _BODIES: dict[str, Callable[[Visit, int, str], object]] = {
     "openai": _openai,
     "deepgram": _deepgram,
     "cartesia": _cartesia,
+    "anthropic": _anthropic,
+    "elevenlabs": lambda visit, status, message: {"detail": elevenlabs_error(visit, status, message)},
+    "assemblyai": lambda visit, status, message: {"error": message},
 }
 """What a provider's error body is, by provider: text, or what becomes JSON."""

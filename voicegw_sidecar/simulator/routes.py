@@ -10,7 +10,20 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from voicegw_sidecar.simulator import cartesia, cartesia_turns, deepgram, deepgram_speak, openai, openai_audio
+from voicegw_sidecar.simulator import (
+    anthropic,
+    cartesia,
+    cartesia_turns,
+    deepgram,
+    deepgram_speak,
+    elevenlabs,
+    elevenlabs_scribe,
+    elevenlabs_speak,
+    openai,
+    openai_audio,
+    openai_realtime,
+    openai_responses,
+)
 from voicegw_sidecar.simulator.visit import Visit
 
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
@@ -25,6 +38,15 @@ ROUTES: dict[str, tuple[Route, ...]] = {
         ("POST", "/v1/chat/completions", "openai.chat", openai.chat),
         ("POST", "/v1/audio/speech", "openai.speech", openai_audio.speech),
         ("POST", "/v1/audio/transcriptions", "openai.transcriptions", openai_audio.transcriptions),
+        ("POST", "/v1/responses", "openai.responses", openai_responses.responses),
+        ("GET", "/v1/responses", "openai.responses_socket", openai_responses.socket),
+        ("GET", "/v1/realtime", "openai.realtime", openai_realtime.realtime),
+    ),
+    "groq": (
+        ("GET", "/openai/v1/models", "groq.models", openai.models),
+        ("POST", "/openai/v1/chat/completions", "groq.chat", openai.chat),
+        ("POST", "/openai/v1/audio/speech", "groq.speech", openai_audio.speech),
+        ("POST", "/openai/v1/audio/transcriptions", "groq.transcriptions", openai_audio.transcriptions),
     ),
     "deepgram": (
         ("GET", "/v1/listen", "deepgram.listen", deepgram.listen),
@@ -33,6 +55,26 @@ ROUTES: dict[str, tuple[Route, ...]] = {
     "cartesia": (
         ("GET", "/tts/websocket", "cartesia.tts", cartesia.tts),
         ("GET", "/stt/turns/websocket", "cartesia.turns", cartesia_turns.turns),
+    ),
+    "anthropic": (
+        ("GET", "/v1/models", "anthropic.models", anthropic.models),
+        ("POST", "/v1/messages", "anthropic.messages", anthropic.messages),
+    ),
+    "elevenlabs": (
+        ("POST", "/v1/text-to-speech/{}", "elevenlabs.speech", elevenlabs.speech),
+        ("POST", "/v1/text-to-speech/{}/stream", "elevenlabs.speech", elevenlabs.speech),
+        ("POST", "/v1/text-to-speech/{}/with-timestamps", "elevenlabs.speech", elevenlabs.speech),
+        ("POST", "/v1/text-to-speech/{}/stream/with-timestamps", "elevenlabs.speech", elevenlabs.speech),
+        ("POST", "/v1/text-to-dialogue", "elevenlabs.speech", elevenlabs.speech),
+        ("POST", "/v1/text-to-dialogue/stream", "elevenlabs.speech", elevenlabs.speech),
+        ("POST", "/v1/text-to-dialogue/with-timestamps", "elevenlabs.speech", elevenlabs.speech),
+        ("POST", "/v1/text-to-dialogue/stream/with-timestamps", "elevenlabs.speech", elevenlabs.speech),
+        ("GET", "/v1/text-to-speech/{}/stream-input", "elevenlabs.stream", elevenlabs_speak.stream),
+        ("GET", "/v1/text-to-speech/{}/multi-stream-input", "elevenlabs.contexts", elevenlabs_speak.contexts),
+        ("GET", "/v1/text-to-dialogue/stream-input", "elevenlabs.stream", elevenlabs_speak.stream),
+        ("GET", "/v1/text-to-dialogue/multi-stream-input", "elevenlabs.contexts", elevenlabs_speak.contexts),
+        ("POST", "/v1/speech-to-text", "elevenlabs.transcribe", elevenlabs.transcribe),
+        ("GET", "/v1/speech-to-text/realtime", "elevenlabs.scribe", elevenlabs_scribe.scribe),
     ),
 }
 PROVIDERS = tuple(ROUTES)

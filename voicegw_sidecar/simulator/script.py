@@ -16,14 +16,40 @@ ENDPOINTS = (
     "openai.chat",
     "openai.speech",
     "openai.transcriptions",
+    "openai.responses",
+    "openai.responses_socket",
+    "openai.realtime",
+    "groq.models",
+    "groq.chat",
+    "groq.speech",
+    "groq.transcriptions",
     "deepgram.listen",
     "deepgram.speak",
     "cartesia.tts",
     "cartesia.turns",
+    "anthropic.messages",
+    "anthropic.models",
+    "elevenlabs.speech",
+    "elevenlabs.stream",
+    "elevenlabs.contexts",
+    "elevenlabs.transcribe",
+    "elevenlabs.scribe",
 )
 """Every endpoint by the name that rules, failures and the ledger use."""
 
-SOCKETS = frozenset({"deepgram.listen", "deepgram.speak", "cartesia.tts", "cartesia.turns"})
+SOCKETS = frozenset(
+    {
+        "openai.responses_socket",
+        "openai.realtime",
+        "deepgram.listen",
+        "deepgram.speak",
+        "cartesia.tts",
+        "cartesia.turns",
+        "elevenlabs.stream",
+        "elevenlabs.contexts",
+        "elevenlabs.scribe",
+    }
+)
 
 
 class FailureKind(enum.StrEnum):
@@ -135,6 +161,8 @@ class Script(Struct, frozen=True, forbid_unknown_fields=True):
     tts: Speaking = Speaking()
     turns: Listening = Listening(hangover_ms=300.0)
     rules: tuple[Rule, ...] = ()
+    refuses_model_of_transcription: bool = False
+    """OpenAI: refuse a realtime transcription session that names a model in its address, as the real one does."""
     keys: tuple[str, ...] = ()
     """Keys that are accepted; with none every key is."""
     gzip: bool = False

@@ -253,6 +253,7 @@ def _presents_key(request: web.BaseRequest, keys: tuple[str, ...]) -> bool:
     presented = {
         request.headers.get("Authorization", "").rpartition(" ")[2],
         request.headers.get("X-API-Key", ""),
+        request.headers.get("xi-api-key", ""),
         request.query.get("api_key", ""),
     }
     return not presented.isdisjoint(keys)

@@ -136,6 +136,7 @@ class Crew:
         task = tasks.spawn(_until_gone(work), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # cancelled before its first step, it was never awaited
         return task
 
 

@@ -143,6 +143,15 @@ def open_for_reading(path: Path) -> apsw.Connection:
     return connection
 
 
+def read_once(path: Path, query: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run one query on a connection of its own: before there is a loop."""
+    connection = open_for_reading(path)
+    try:
+        return query(connection, *args, **kwargs)
+    finally:
+        connection.close()
+
+
 def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
     def resolve() -> None:
         if not future.done():

@@ -30,13 +30,15 @@ class ExchangeRow(Struct, frozen=True):
     cost_nanousd: int | None = None
     cost_source: CostSource = CostSource.NONE
     error: str | None = None
+    price_model: str | None = None
+    """The price catalogue's name of the model, where it is not ``model``."""
     late: bool = False
 
 
 _COLUMNS = (
     "id", "node_id", "started_ns", "ended_ns", "project", "session_id", "provider", "model", "modality", "status",
     "http_status", "first_ms", "first_ms_basis", "total_ms", *USAGE_COLUMNS, "estimated", "cost_nanousd",
-    "cost_source", "error",
+    "cost_source", "error", "price_model",
 )  # fmt: skip
 _UPDATED = tuple(column for column in _COLUMNS if column not in ("id", "node_id", "started_ns", "project", "provider"))
 
@@ -54,7 +56,8 @@ ADD_TO_DAY = (
 )
 READ_EXCHANGE = (
     "id, project, provider, started_ns, status, ended_ns, session_id, model, modality, http_status, first_ms, "
-    f"first_ms_basis, total_ms, {', '.join(USAGE_COLUMNS)}, estimated, cost_nanousd, cost_source, error, late"
+    f"first_ms_basis, total_ms, {', '.join(USAGE_COLUMNS)}, estimated, cost_nanousd, cost_source, error, price_model, "
+    "late"
 )
 
 Value = str | int | float | None
@@ -69,14 +72,14 @@ def bindings(row: ExchangeRow, node_id: str) -> tuple[Value, ...]:
         usage.input_tokens, usage.cached_input_tokens, usage.cached_input_audio_tokens, usage.cache_write_tokens,
         usage.output_tokens, usage.reasoning_tokens, usage.input_audio_tokens, usage.output_audio_tokens,
         usage.audio_s, usage.audio_out_s, usage.characters,
-        row.estimated, row.cost_nanousd, row.cost_source, row.error,
+        row.estimated, row.cost_nanousd, row.cost_source, row.error, row.price_model,
     )  # fmt: skip
 
 
 def from_columns(values: tuple[Value, ...]) -> ExchangeRow:
     """Build a row from the columns of `READ_EXCHANGE`."""
     head, usage = values[:13], values[13 : 13 + len(USAGE_COLUMNS)]
-    estimated, cost_nanousd, cost_source, error, late = values[13 + len(USAGE_COLUMNS) :]
+    estimated, cost_nanousd, cost_source, error, price_model, late = values[13 + len(USAGE_COLUMNS) :]
     (id_, project, provider, started_ns, status, ended_ns, session_id, model, modality, http_status, first_ms,
      basis, total_ms) = head  # fmt: skip
     return ExchangeRow(
@@ -88,7 +91,7 @@ def from_columns(values: tuple[Value, ...]) -> ExchangeRow:
         first_ms=_float(first_ms), first_ms_basis=None if basis is None else FirstBasis(str(basis)),
         total_ms=_float(total_ms), usage=_usage(usage), estimated=bool(estimated),
         cost_nanousd=None if cost_nanousd is None else _int(cost_nanousd),
-        cost_source=CostSource(str(cost_source)), error=_text(error), late=bool(late),
+        cost_source=CostSource(str(cost_source)), error=_text(error), price_model=_text(price_model), late=bool(late),
     )  # fmt: skip
 
 

@@ -15,10 +15,10 @@ from datetime import tzinfo
 import apsw
 from msgspec import Struct
 
-from voicegw_sidecar.ledger.calendar import day_of, split_over_midnight
+from voicegw_sidecar.ledger.calendar import day_of, day_shares
 from voicegw_sidecar.store.migrate import transaction
 from voicegw_sidecar.store.records import ADD_TO_DAY, MARK_LATE, WRITE_EXCHANGE, ExchangeRow, bindings
-from voicegw_sidecar.terms import Modality, Status
+from voicegw_sidecar.terms import Status
 
 logger = logging.getLogger(__name__)
 
@@ -189,10 +189,7 @@ def add_to_days(connection: apsw.Connection, row: ExchangeRow, zone: tzinfo) -> 
     """Add a closed row to its day's totals, in the transaction that closes it."""
     names = (row.modality or "", row.provider, row.model or "")
     first_day = day_of(row.started_ns, zone)
-    shares = [(first_day, row.cost_nanousd or 0)]
-    if row.modality is Modality.STT and row.ended_ns is not None:
-        shares = split_over_midnight(row.cost_nanousd or 0, row.started_ns, row.ended_ns, zone)
-    for day, nanousd in shares:
+    for day, nanousd in day_shares(row.cost_nanousd or 0, row.modality, row.started_ns, row.ended_ns, zone):
         counted = int(day == first_day and row.status not in _UNCOUNTED)
         unpriced = int(day == first_day and row.cost_nanousd is None)
         connection.execute(ADD_TO_DAY, (row.project, day, *names, counted, nanousd, unpriced))

@@ -1,6 +1,6 @@
 """multipart/form-data as SDKs upload audio: field values and the head of the file, read from a copy.
 
-Reads only; the upload itself is relayed untouched. Tolerates a copy cut anywhere.
+Reading tolerates a copy cut anywhere; a field is replaced in whole bodies only, every other byte kept.
 Reference: RFC 7578.
 """
 
@@ -45,3 +45,17 @@ def parts(body: bytes, mark: bytes) -> list[Part]:
             text = (name.group(1) or name.group(2) or b"").decode("utf-8", "replace")
             found.append(Part(text, bool(_FILENAME.search(head)), data))
     return found
+
+
+def with_field(body: bytes, mark: bytes, name: str, value: bytes) -> bytes:
+    """Return ``body`` with the plain field ``name`` set to ``value``; put first where there was none."""
+    delimiter = b"\r\n--" + mark
+    pieces = (b"\r\n" + body).split(delimiter)
+    for index, piece in enumerate(pieces[1:], start=1):
+        head, separator, _ = piece.partition(b"\r\n\r\n")
+        found = _NAME.search(head[:_HEAD_LIMIT_BYTES])
+        if separator and found and (found.group(1) or found.group(2)) == name.encode() and not _FILENAME.search(head):
+            pieces[index] = head + separator + value
+            return delimiter.join(pieces)[2:]
+    field = b'\r\nContent-Disposition: form-data; name="' + name.encode() + b'"\r\n\r\n' + value
+    return delimiter.join([pieces[0], field, *pieces[1:]])[2:]

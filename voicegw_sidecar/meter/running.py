@@ -1,0 +1,43 @@
+"""One exchange while it is open: its marks, and what was counted and reported of it so far."""
+
+from __future__ import annotations
+
+from voicegw_sidecar.events import Began
+from voicegw_sidecar.meter.counting import StrippedLength
+from voicegw_sidecar.terms import FirstBasis, Mark, Usage
+
+_MODEL_LIMIT_CHARS = 128
+
+
+class Running:
+    """One exchange while it is open."""
+
+    def __init__(self, ref: int, event: Began, at_ns: int) -> None:
+        self.ref = ref
+        self.modality = event.modality
+        self.model = name_of(event.model)
+        self.input_chars = event.input_chars
+        self.upload_s = event.audio_s
+        self.marks_ns = {Mark.STARTED: at_ns}
+        self.spoken = StrippedLength()
+        self.output_chars = 0
+        self.audio_out_s: float | None = None
+        self.audio_out_known = True
+        self.reported: Usage | None = None
+        self.has_interim = False
+        self.first_basis: FirstBasis | None = None
+
+    def mark(self, mark: Mark, at_ns: int) -> None:
+        """Stamp a mark unless it is stamped already."""
+        self.marks_ns.setdefault(mark, at_ns)
+
+    @property
+    def has_output(self) -> bool:
+        return any(mark in self.marks_ns for mark in (Mark.FIRST_TOKEN, Mark.FIRST_AUDIO, Mark.FINAL))
+
+
+def name_of(model: str | None) -> str | None:
+    """Return a model's name as it can be stored: short, and with nothing that is no text."""
+    if not model:
+        return None
+    return model[:_MODEL_LIMIT_CHARS].encode("utf-8", "replace").decode()
