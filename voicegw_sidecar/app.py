@@ -20,6 +20,7 @@ from voicegw_sidecar.clock import Clock, SystemClock
 from voicegw_sidecar.config import Loaded
 from voicegw_sidecar.errors import NotFound, SidecarError, StoreFailed, Unauthorized
 from voicegw_sidecar.intercept import Intercept
+from voicegw_sidecar.jobs import COUNTED_LIMIT, Jobs
 from voicegw_sidecar.ledger.calendar import day_of
 from voicegw_sidecar.recorder import Recorder
 from voicegw_sidecar.relay import Arrival, Relay
@@ -29,6 +30,7 @@ from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.settings import catalog_of, price_book, price_of
 from voicegw_sidecar.store.database import open_store, read_once
 from voicegw_sidecar.store.queries.budgets import budget_seed
+from voicegw_sidecar.store.queries.jobs import counted_jobs
 from voicegw_sidecar.terms import NS_PER_S
 from voicegw_sidecar.web import render
 from voicegw_sidecar.web.routes import page_routes, static_routes
@@ -60,6 +62,7 @@ def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
         prices=prices,
         store=store,
         budgets=budgets,
+        jobs=Jobs(read_once(store.path, counted_jobs, COUNTED_LIMIT)),
         agent_keys=AgentKeys(catalog.projects),
         started_ns=clock.monotonic_ns(),
     )
@@ -139,7 +142,9 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
     if runtime.catalog.config.cost_tracking.enabled:
         unpriced = runtime.catalog.config.cost_tracking.unpriced
         recorder = Recorder(runtime.store, runtime.prices, runtime.clock, runtime.budgets, unpriced)
-    app[INTERCEPT] = intercept = Intercept(runtime.catalog, runtime.agent_keys, recorder, lambda: runtime.is_draining)
+    app[INTERCEPT] = intercept = Intercept(
+        runtime.catalog, runtime.agent_keys, recorder, runtime.jobs, lambda: runtime.is_draining
+    )
     app[RELAY] = relay = Relay(intercept.decide, runtime.clock)
     yield
     await relay.close()

@@ -141,6 +141,13 @@ class Named(Struct, frozen=True, tag=True):
     key: str = ""
 
 
+class Deferred(Struct, frozen=True, tag=True):
+    """The provider took the work and will have its result later: it is asked for by this id, on other connections."""
+
+    job_id: str
+    key: str = ""
+
+
 class Finished(Struct, frozen=True, tag=True):
     """The protocol's own end of an exchange: complete, whatever closes afterwards."""
 
@@ -177,6 +184,7 @@ Event = (
     | StreamDuration
     | Used
     | Named
+    | Deferred
     | Finished
     | Stopped
     | Failed

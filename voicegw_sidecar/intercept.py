@@ -19,6 +19,7 @@ from voicegw_sidecar.config.schema import Project
 from voicegw_sidecar.credentials import Headers, Swap, swapped_headers, swapped_query, swapped_subprotocols
 from voicegw_sidecar.errors import BadRequest, Draining, MissingKey, Refused, SidecarError, UpstreamUnreachable
 from voicegw_sidecar.gate import SocketGate
+from voicegw_sidecar.jobs import JobObservation, Jobs
 from voicegw_sidecar.ledger.budget import Verdict
 from voicegw_sidecar.observation import Observation, Unobserved
 from voicegw_sidecar.providers import OPENAI_ERRORS, registry
@@ -37,12 +38,14 @@ class Intercept:
     """Decides about requests of one configuration; `decide` is what the relay asks."""
 
     def __init__(
-        self, catalog: Catalog, agent_keys: AgentKeys, recorder: Recorder | None, is_draining: Callable[[], bool]
-    ) -> None:
+        self, catalog: Catalog, agent_keys: AgentKeys, recorder: Recorder | None, jobs: Jobs,
+        is_draining: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self._catalog = catalog
         self._agent_keys = agent_keys
         self._providers = registry(catalog.config.providers, *(p.providers for p in catalog.projects.values()))
         self._recorder = recorder
+        self._jobs = jobs
         self._is_draining = is_draining
         self._admission: Admission | None = None
         if recorder is not None:
@@ -128,7 +131,7 @@ class Intercept:
         sent = swapped_headers(call.arrival.headers, call.provider, call.swap)
         _refuse_unsendable(sent)
         answer_headers = [*call.answer_headers(), *more]
-        observer: Observation | Unobserved = Unobserved()
+        observer: Observation | JobObservation | Unobserved = Unobserved()
         gate: SocketGate | None = None
         if self._recorder is not None and call.is_recorded:
             observer = self._observation(call, call.provider, call.endpoint, None)
@@ -136,9 +139,12 @@ class Intercept:
             if not call.arrival.is_socket:
                 answer_headers.append(("X-VoiceGW-Exchange", observer.first_id))
                 sent = _asked_plainly(sent) if call.endpoint is not None else sent
+        job = self._job_observation(call)
+        if job is not None:
+            observer, sent = job, _asked_plainly(sent)
         edit = self._edit(call)
         return Plan(
-            url=_url(call.settings, call.target.path, swapped_query(call.target.query, call.swap)),
+            url=_url(call.provider, call.settings, call.target.path, swapped_query(call.target.query, call.swap)),
             headers=sent,
             observer=observer,
             refuse=lambda error: refusal(error, call.provider, call.headers, tuple(answer_headers)),
@@ -147,7 +153,7 @@ class Intercept:
             subprotocols=swapped_subprotocols(call.headers.get("sec-websocket-protocol"), call.swap),
             edit_body=edit.edit if edit.has_work else None,
             drops_event=edit.drops if edit.asks_usage else None,
-            is_recorded=call.is_recorded,
+            is_recorded=call.is_recorded or job is not None,
             hold_limit_bytes=_WHOLE_BODY_BYTES if edit.check is not None else HOLD_LIMIT_BYTES,
             gate=gate,
         )
@@ -171,7 +177,7 @@ class Intercept:
             content_type=call.head.content_type,
         )
         return Plan(
-            url=_url(settings, stand_in.endpoint.path, swapped_query(call.target.query, swap)),
+            url=_url(stand_in.provider, settings, stand_in.endpoint.path, swapped_query(call.target.query, swap)),
             headers=_asked_plainly(swapped_headers(call.arrival.headers, stand_in.provider, swap)),
             observer=observer,
             refuse=lambda error: refusal(error, call.provider, call.headers, answer_headers),
@@ -189,10 +195,22 @@ class Intercept:
         identity = Identity(
             call.project.id, call.target.session_id, provider.id, provider.catalogue_id, provider.is_local, model
         )
-        observation = Observation(identity, endpoint, call.head, self._recorder, is_socket=call.arrival.is_socket)
+        observation = Observation(
+            identity, endpoint, call.head, self._recorder, is_socket=call.arrival.is_socket, defer=self._jobs.defer
+        )
         if endpoint is not None and (not endpoint.is_socket or endpoint.modality is Modality.STT):
             observation.expect(endpoint.modality)  # a speech socket holds nothing before its first text
         return observation
+
+    def _job_observation(self, call: Call) -> JobObservation | None:
+        """Watch a question about a job: it has no exchange of its own, but may end the job's."""
+        endpoint = call.endpoint
+        if self._recorder is None or endpoint is None or endpoint.reads_job is None:
+            return None
+        return JobObservation(
+            self._jobs, call.provider.id, endpoint.reads_job,
+            lambda: self._observation(call, call.provider, endpoint, None),
+        )  # fmt: skip
 
     def _gate(self, call: Call, observation: Observation) -> SocketGate | None:
         admission, endpoint = self._admission, call.endpoint
@@ -270,8 +288,8 @@ def refusal(
     return Refusal(error.status, tuple(headers), wording.body)
 
 
-def _url(settings: ProviderSettings, path: str, query: str) -> str:
-    return f"{settings.base_url.rstrip('/')}{path}{'?' if query else ''}{query}"
+def _url(provider: Provider, settings: ProviderSettings, path: str, query: str) -> str:
+    return f"{provider.address_of(path, settings.base_url)}{path}{'?' if query else ''}{query}"
 
 
 def _asked_plainly(headers: Headers) -> Headers:

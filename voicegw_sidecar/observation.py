@@ -7,18 +7,18 @@ the contract allows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from voicegw_sidecar.dialects.base import Ask, Dialect, SocketDialect
 from voicegw_sidecar.dialects.opaque import OpaqueRequest, OpaqueSocket
 from voicegw_sidecar.errors import Refused, SidecarError, UpstreamSilent, UpstreamUnreachable
-from voicegw_sidecar.events import Began, Event
+from voicegw_sidecar.events import Began, Deferred, Event, Failed, Final, Finished, Named, Used
 from voicegw_sidecar.ledger.spend import Hold
 from voicegw_sidecar.meter import Meter, Opened
-from voicegw_sidecar.providers.base import Endpoint
+from voicegw_sidecar.providers.base import Endpoint, JobState
 from voicegw_sidecar.recorder import Identity, Recorder
 from voicegw_sidecar.store.database import HOLD_S
-from voicegw_sidecar.terms import NS_PER_S, Exchange, Mark, Modality, Status
+from voicegw_sidecar.terms import NS_PER_S, Exchange, Mark, Modality, Status, Usage
 from voicegw_sidecar.wire.body import ERROR_BODY_LIMIT_BYTES, BodyCopy, error_code
 from voicegw_sidecar.wire.frames import End, Frame, RequestHead, ResponseHead, Side
 
@@ -29,12 +29,17 @@ GROWTH_NS = NS_PER_S
 _STATUS_OF_END = {End.COMPLETE: Status.OK, End.BROKEN: Status.UPSTREAM_ERROR, End.CANCELLED: Status.CANCELLED}
 
 
+Defer = Callable[[tuple[str, str], "Observation", int], None]
+"""Takes over an exchange whose result comes on other connections: provider and job id, its observer, the time."""
+
+
 class Observation:
     """An observer (see ``relay.plan``) of one metered connection."""
 
     def __init__(
-        self, identity: Identity, endpoint: Endpoint | None, head: RequestHead, recorder: Recorder, *, is_socket: bool
-    ) -> None:
+        self, identity: Identity, endpoint: Endpoint | None, head: RequestHead, recorder: Recorder, *, is_socket: bool,
+        defer: Defer | None = None,
+    ) -> None:  # fmt: skip
         self._identity = identity
         self._endpoint = endpoint
         self._head = head
@@ -52,6 +57,8 @@ class Observation:
         self._has_begun = False
         self._holds: dict[int, Hold] = {}
         self._waiting_hold: Hold | None = None
+        self._defer = defer
+        self._job: tuple[str, str] | None = None
         self.first_id = recorder.next_id()
         """The row id of the connection's first exchange: of the only one, where it is an HTTP request."""
 
@@ -90,7 +97,11 @@ class Observation:
         self._begin_unless_begun(at_ns)
 
     def closed(self, end: End, at_ns: int) -> None:
-        """Close what is still open."""
+        """Close what is still open; work that the provider goes on with is handed over as it is."""
+        if self._job is not None and self._defer is not None and self._row_ids:
+            self._release()
+            self._defer(self._job, self, at_ns)
+            return
         status, error = _STATUS_OF_END[end], None
         if self._failure is not None:
             is_ours = isinstance(self._failure, Refused)
@@ -103,6 +114,23 @@ class Observation:
         self._meter.close(status, at_ns, error)
         self._record()
         self._release()
+
+    def finish(self, state: JobState, job: tuple[str, str], at_ns: int) -> None:
+        """Close the exchange of a job, now that it is known how it ended."""
+        self._job = job if state.is_done else None
+        if not self._has_begun:
+            self._apply((Began(self._endpoint.modality if self._endpoint else None, model=state.model),), at_ns)
+        events: list[Event] = [] if state.model is None else [Named(state.model)]
+        if state.error is not None:
+            events.append(Failed(state.error))
+        else:
+            events += [Final("…"), Used(Usage(audio_s=state.audio_s)), Finished()]  # the transcript is not kept
+        self._apply(events, at_ns)
+
+    def forget(self, at_ns: int) -> None:
+        """Give up waiting for a job: what it used is not known."""
+        self._meter.close(Status.PARTIAL, at_ns, "job_not_asked_for")
+        self._record()
 
     def expect(self, modality: Modality | None, model: str | None = None) -> None:
         """Reserve for the exchange that is about to begin; replaces what was reserved for one that did not."""
@@ -162,6 +190,8 @@ class Observation:
 
     def _apply(self, events: Iterable[Event], at_ns: int) -> None:
         for event in events:
+            if isinstance(event, Deferred):
+                self._job = (self._identity.provider, event.job_id)
             self._meter.apply(event, at_ns)
         self._record()
 
@@ -185,7 +215,8 @@ class Observation:
         )
         commit = self._recorder.closed(
             row_id, self._identity, exchange, self._catalogue_model(exchange), self._http_status,
-            self._holds.pop(exchange.ref, None), is_unbilled=self._error_body is not None or is_dial_failure,
+            self._holds.pop(exchange.ref, None), job=self._job,
+            is_unbilled=self._error_body is not None or is_dial_failure,
         )  # fmt: skip
         self._commits.append((row_id, commit))
 

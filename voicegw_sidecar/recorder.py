@@ -88,11 +88,12 @@ class Recorder:
 
     def closed(
         self, row_id: str, identity: Identity, exchange: Exchange, price_model: str | None, http_status: int | None,
-        hold: Hold | None, *, is_unbilled: bool,
+        hold: Hold | None, *, job: tuple[str, str] | None, is_unbilled: bool,
     ) -> asyncio.Future[None]:  # fmt: skip
         """Queue an exchange's final row; the future is its commit.
 
-        ``is_unbilled``: the provider refused it or was never reached, so nothing was used and nothing is owed.
+        ``job``: provider and id of the job that is counted with it. ``is_unbilled``: the provider refused it or was
+        never reached, so nothing was used and nothing is owed.
         """
         if exchange.status is Status.REFUSED or (is_unbilled and exchange.usage == NOTHING_USED):
             cost = NO_COST
@@ -103,7 +104,7 @@ class Recorder:
         if hold is not None:
             self.budgets.release(hold)
         self.budgets.count(row)
-        return self._store.append_awaited(row)
+        return self._store.append_awaited(row, job)
 
     def refused(
         self, row_id: str, identity: Identity, modality: Modality | None, model: str | None, error: Refused

@@ -12,6 +12,7 @@ from voicegw_sidecar.agent_keys import AgentKeys
 from voicegw_sidecar.budgets import Budgets
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.config.catalog import Catalog
+from voicegw_sidecar.jobs import Jobs
 from voicegw_sidecar.ledger.prices import PriceBook
 from voicegw_sidecar.store.database import Store
 
@@ -28,6 +29,7 @@ class Runtime(Struct):
     zone: ZoneInfo
     prices: PriceBook
     budgets: Budgets
+    jobs: Jobs
     store: Store
     started_ns: int
     """Monotonic."""

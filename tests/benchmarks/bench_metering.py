@@ -18,7 +18,7 @@ from voicegw_sidecar.dialects.base import Dialect
 from voicegw_sidecar.dialects.openai_chat import OpenAIChat
 from voicegw_sidecar.meter import Meter
 from voicegw_sidecar.providers.cartesia import CartesiaSpeech
-from voicegw_sidecar.providers.deepgram import DeepgramListen
+from voicegw_sidecar.providers.deepgram_listen import DeepgramListen
 from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, ResponseHead, Side
 
 ROUNDS = 15

@@ -20,7 +20,8 @@ from voicegw_sidecar.events import (
     TextIn,
     UtteranceEnded,
 )
-from voicegw_sidecar.providers.deepgram import DeepgramListen, DeepgramSpeak
+from voicegw_sidecar.providers.deepgram_listen import DeepgramListen
+from voicegw_sidecar.providers.deepgram_speak import DeepgramSpeak
 from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, Side
 

@@ -1,8 +1,190 @@
-"""AssemblyAI: live speech-to-text over WebSocket, and recordings transcribed by id."""
+"""AssemblyAI: live speech-to-text over WebSocket, and how recordings transcribed by id are read.
+
+Knows AssemblyAI's messages and nothing about money or sockets. A live session is billed by the time it is open,
+from ``Begin`` to ``Termination``, not by the audio sent; words end at positions in the session's audio. The model
+is in the query, which must name one. A recording is asked for, then polled: `job_asked` and `job_state` read both.
+Wire reference: https://www.assemblyai.com/docs/streaming/message-sequence and
+https://www.assemblyai.com/docs/api-reference/transcripts (read 2026-11-21), shapes as the assemblyai SDK 1.8 types
+them.
+Captures: tests/captures/assemblyai_stream_*.jsonl
+"""
 
 from __future__ import annotations
 
-from voicegw_sidecar.providers.base import AuthStyle, ErrorShape, Provider
+import enum
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Struct
+
+from voicegw_sidecar.dialects.base import NO_EVENTS, SocketDialect, decode_json
+from voicegw_sidecar.events import AudioIn, Began, Event, Failed, Final, Interim, StreamDuration, UtteranceEnded
+from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, ErrorShape, Provider
+from voicegw_sidecar.terms import Modality
+from voicegw_sidecar.wire.body import short_code
+from voicegw_sidecar.wire.frames import Frame, Kind, RequestHead, Side
+from voicegw_sidecar.wire.pcm import pcm_format
+
+_RATE_HZ = 16_000  # what is heard where the query names no rate
+_MS_PER_S = 1000
+
+
+class _Word(Struct, frozen=True):
+    text: str = ""
+    end: float | None = None
+
+
+class _Configuration(Struct, frozen=True):
+    model: str | None = None
+
+
+class _Message(Struct, frozen=True):
+    """Any message of the socket; a turn grows until ``end_of_turn``."""
+
+    type: str = ""
+    configuration: _Configuration | None = None
+    turn_order: int | None = None
+    end_of_turn: bool | None = None
+    transcript: str | None = None
+    words: list[_Word] | None = None
+    session_duration_seconds: float | None = None
+    error_code: int | str | None = None
+
+
+_message = msgspec.json.Decoder(_Message)
+
+
+class AssemblyAIStream(SocketDialect):
+    """``/v3/ws``: binary audio up, turns down; one utterance after the other on one socket."""
+
+    def __init__(self, head: RequestHead) -> None:
+        self._model = head.parameter("speech_model")
+        rate_hz = head.number("sample_rate") or _RATE_HZ
+        self._pcm = pcm_format(head.parameter("encoding") or "pcm_s16le", rate_hz)
+        self._has_begun = False
+        self._ended_turn: int | None = None
+
+    @property
+    def model(self) -> str | None:
+        """The model that the address names."""
+        return self._model
+
+    def decode(self, frame: Frame) -> Iterable[Event]:
+        """Binary frames are audio, text frames JSON."""
+        if frame.side is Side.AGENT:
+            if frame.kind is not Kind.BINARY or not frame.data:
+                return NO_EVENTS
+            # clients may send before they are told that the session has begun
+            return [*self._begin(None), AudioIn(frame.data, self._pcm)]
+        message = decode_json(_message, frame.data) if frame.kind is Kind.TEXT else None
+        if message is None:
+            return NO_EVENTS
+        match message.type:
+            case "Begin":
+                return self._begin(message.configuration)
+            case "Turn":
+                return self._turn(message)
+            case "Termination" if message.session_duration_seconds is not None:
+                return (StreamDuration(message.session_duration_seconds),)
+            case "Error":
+                return (Failed(short_code(f"error_{message.error_code or 'frame'}") or "provider_error", key="*"),)
+            case _:
+                return NO_EVENTS
+
+    def _begin(self, configuration: _Configuration | None) -> Iterable[Event]:
+        if self._has_begun:
+            return NO_EVENTS
+        self._has_begun = True
+        model = self._model or (configuration or _Configuration()).model
+        return (Began(Modality.STT, model=model, bills_session=True),)
+
+    def _turn(self, turn: _Message) -> Iterable[Event]:
+        """Take a turn as far as it has come; its end may be sent a second time, formatted."""
+        words = turn.words or []
+        text = turn.transcript or " ".join([word.text for word in words]).strip()
+        if not text:
+            return NO_EVENTS
+        if not turn.end_of_turn:
+            return (Interim(text),)
+        if turn.turn_order is not None and turn.turn_order == self._ended_turn:
+            return NO_EVENTS
+        self._ended_turn = turn.turn_order
+        ends_ms = [word.end for word in words if word.end is not None]
+        return (Final(text, ends_ms[-1] / _MS_PER_S if ends_ms else None), UtteranceEnded())
+
+
+class JobStatus(enum.StrEnum):
+    """How the transcription of a recording stands."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    ERROR = "error"
+
+
+class JobAsked(Struct, frozen=True):
+    """A recording that was handed in: ``model`` is the first wish, None where the request names none."""
+
+    id: str
+    status: JobStatus
+    model: str | None = None
+
+
+class JobState(Struct, frozen=True):
+    """What polling a recording told: ``audio_s`` and ``model`` are known once it is completed.
+
+    ``error`` is a short code where it failed; never AssemblyAI's text.
+    """
+
+    id: str
+    status: JobStatus
+    audio_s: float | None = None
+    model: str | None = None
+    error: str | None = None
+
+
+class _JobRequest(Struct, frozen=True):
+    speech_models: list[str] | None = None
+    speech_model: str | None = None
+
+
+class _Job(Struct, frozen=True):
+    id: str
+    status: JobStatus
+    audio_duration: float | None = None
+    speech_model_used: str | None = None
+    speech_model: str | None = None
+
+
+_job_request = msgspec.json.Decoder(_JobRequest)
+_job = msgspec.json.Decoder(_Job)
+
+
+def job_asked(request: bytes | None, answer: bytes | None) -> JobAsked | None:
+    """Read ``POST /v2/transcript`` and its answer; None where the answer names no job."""
+    job = decode_json(_job, answer)
+    if job is None or not job.id:
+        return None
+    wish = decode_json(_job_request, request) or _JobRequest()
+    return JobAsked(job.id, job.status, wish.speech_models[0] if wish.speech_models else wish.speech_model)
+
+
+def job_state(answer: bytes | None) -> JobState | None:
+    """Read the answer of ``GET /v2/transcript/{id}``; None where it is none."""
+    job = decode_json(_job, answer)
+    if job is None or not job.id:
+        return None
+    error = "transcription_failed" if job.status is JobStatus.ERROR else None
+    return JobState(job.id, job.status, job.audio_duration, job.speech_model_used or job.speech_model, error)
+
+
+# Live, the catalogue knows the model by another name; ``u3-rt-pro`` is what it was called before
+# (https://www.assemblyai.com/llms/models.md, of 2026-06-24).
+_LIVE_MODELS = dict.fromkeys(("universal-3-5-pro", "u3-rt-pro", "u3-pro"), "universal-3-5-pro-streaming")
+
+
+def _catalogue_model(model: str, head: RequestHead) -> str:
+    return _LIVE_MODELS.get(model, model)
 
 
 def _error_body(status: int, code: str, message: str) -> dict[str, object]:
@@ -14,7 +196,13 @@ ASSEMBLYAI = Provider(
     base_url="https://api.assemblyai.com",
     auth=AuthStyle.RAW,
     errors=ErrorShape(_error_body),
+    endpoints=(
+        Endpoint("GET", "/v3/ws", Modality.STT, AssemblyAIStream, is_socket=True, catalogue_model=_catalogue_model),
+    ),
     catalogue_id="assemblyai",
     root_paths=("/v3/ws",),
     query_credentials=("token",),
+    baselines=(Baseline(Modality.STT, 400, "curated", "2026-05-11"),),
+    # AssemblyAI itself has no default; this is what LiveKit's and Pipecat's agents ask for
+    default_models=((Modality.STT, "universal-3-6-pro"),),
 )

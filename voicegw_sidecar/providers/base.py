@@ -67,6 +67,19 @@ class Baseline(Struct, frozen=True):
     read: str
 
 
+class JobState(Struct, frozen=True):
+    """How a piece of work stands that was asked for earlier, as the answer to a question about it says.
+
+    ``audio_s`` is what the provider bills for it; ``error`` a short code. Neither done nor failed is still running.
+    """
+
+    job_id: str
+    is_done: bool = False
+    model: str | None = None
+    audio_s: float | None = None
+    error: str | None = None
+
+
 class Endpoint(Struct, frozen=True):
     """One metered address of a provider.
 
@@ -83,6 +96,8 @@ class Endpoint(Struct, frozen=True):
     is_socket: bool = False
     catalogue_model: Callable[[str, RequestHead], str] | None = None
     refusal_frame: Callable[[str, str, str], dict[str, object]] | None = None
+    reads_job: Callable[[bytes], JobState | None] | None = None
+    """Reads the answer of a GET that asks how a job stands; such an endpoint has no exchange of its own."""
 
     def matches(self, method: str, path: str, is_socket: bool) -> bool:
         """Say whether a request is for this endpoint; ``{}`` in the path stands for one segment."""
@@ -116,6 +131,8 @@ class Provider(Struct, frozen=True):
     """Takes path and raw query, and returns the query without what clients add and the provider refuses."""
     query_credentials: tuple[str, ...] = ()
     """Query parameters that may carry a key."""
+    other_hosts: tuple[tuple[str, str], ...] = ()
+    """Path prefixes that the vendor serves at another address; a configured ``base_url`` replaces these too."""
     baselines: tuple[Baseline, ...] = ()
     default_models: tuple[tuple[Modality, str], ...] = ()
     """The model that an entry without one means, by modality."""
@@ -123,6 +140,14 @@ class Provider(Struct, frozen=True):
     def default_model(self, modality: Modality) -> str | None:
         """Return the model that a bare name of this provider means, or None where it has none."""
         return dict(self.default_models).get(modality)
+
+    def address_of(self, path: str, configured: str) -> str:
+        """Return where a path is served: the configured address if it is another than the vendor's own."""
+        if configured == self.base_url:
+            for prefix, address in self.other_hosts:
+                if path.startswith(prefix):
+                    return address
+        return configured.rstrip("/")
 
     def endpoint(self, method: str, path: str, is_socket: bool) -> Endpoint | None:
         """Return the metered endpoint at ``path``, or None: relayed, timed, unpriced."""

@@ -12,12 +12,14 @@ class GroqTranscription(OpenAITranscription):
     least_billed_s = 10.0
 
 
-DEFAULTS = {Modality.STT: ("whisper-large-v3-turbo", 200), Modality.LLM: ("llama-3.3-70b-versatile", 80)}
 GROQ = Provider(
     id="groq", base_url="https://api.groq.com", auth=AuthStyle.BEARER, errors=OPENAI_ERRORS, catalogue_id="groq",
     endpoints=openai_endpoints("/openai/v1", GroqTranscription),
     api_root="/openai/v1", missing_v1=("chat", "audio", "models", "responses"),
-    baselines=tuple(Baseline(modality, ms, "curated", "2026-05-11") for modality, (_, ms) in DEFAULTS.items()),
-    default_models=(*((modality, model) for modality, (model, _) in DEFAULTS.items()),
-                    (Modality.TTS, "canopylabs/orpheus-v1-english")),
+    baselines=(Baseline(Modality.STT, 200, "curated", "2026-05-11"),
+               Baseline(Modality.LLM, 80, "curated", "2026-05-11")),
+    default_models=(
+        (Modality.STT, "whisper-large-v3-turbo"), (Modality.LLM, "llama-3.3-70b-versatile"),
+        (Modality.TTS, "canopylabs/orpheus-v1-english"),
+    ),
 )  # fmt: skip

@@ -214,9 +214,12 @@ async def _stream(visit: Visit, completion: Completion, *, with_usage: bool) -> 
             await visit.wait_since(start_ns, thinking.first_token_ms)
         await sending.chunk(_chunk(completion, delta, with_usage=with_usage), output=True)
         visit.entry.output_tokens = (visit.entry.output_tokens or 0) + 1
-    await sending.chunk(_chunk(completion, {}, with_usage=with_usage, finish=completion.finish_reason))
+    is_groq = visit.entry.provider == "groq"
+    await sending.chunk(
+        _chunk(completion, {}, with_usage=with_usage, finish=completion.finish_reason, in_x_groq=is_groq)
+    )
+    visit.entry.usage_reported = with_usage or is_groq
     if with_usage:
-        visit.entry.usage_reported = True
         await sending.chunk(_chunk(completion, None, with_usage=True))
     await sending.chunk(_DONE)
     return await sending.finish()
@@ -236,9 +239,17 @@ def _deltas(completion: Completion) -> list[dict[str, Any]]:
 
 
 def _chunk(
-    completion: Completion, delta: dict[str, Any] | None, *, with_usage: bool, finish: str | None = None
+    completion: Completion,
+    delta: dict[str, Any] | None,
+    *,
+    with_usage: bool,
+    finish: str | None = None,
+    in_x_groq: bool = False,
 ) -> bytes:
-    """Return one chunk; without a ``delta`` it is the last one, with the usage and no choice."""
+    """Return one chunk; without a ``delta`` it is the last one, with the usage and no choice.
+
+    Groq's last choice has the usage too, asked for or not, in a member of its own.
+    """
     body: dict[str, Any] = {
         "id": completion.id,
         "object": "chat.completion.chunk",
@@ -252,4 +263,6 @@ def _chunk(
         body["choices"] = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
     if with_usage:
         body["usage"] = completion.usage if delta is None else None
+    if in_x_groq:
+        body["x_groq"] = {"id": f"req_{completion.id[-24:]}", "usage": completion.usage}
     return event(body)

@@ -98,8 +98,12 @@ async def transcriptions(visit: Visit) -> web.StreamResponse:
             headers=provider_headers(visit),
             output=True,
         )
-    entry.usage_reported = True
-    body: dict[str, object] = {"text": text, "usage": _transcription_usage(visit, text)}
+    body: dict[str, object] = {"text": text}
+    if entry.provider == "groq":
+        body["x_groq"] = {"id": f"req_{visit.request_id}"}
+    elif entry.provider != "whisper":  # such servers report no usage
+        body["usage"] = _transcription_usage(visit, text)
+        entry.usage_reported = True
     if wanted == "verbose_json":
         whole = {"task": "transcribe", "language": "english", "duration": entry.audio_in_s}
         body |= whole | {"segments": [_segment(text, entry.audio_in_s)]}

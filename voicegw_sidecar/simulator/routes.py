@@ -12,6 +12,8 @@ from aiohttp import web
 
 from voicegw_sidecar.simulator import (
     anthropic,
+    assemblyai,
+    assemblyai_jobs,
     cartesia,
     cartesia_turns,
     deepgram,
@@ -75,6 +77,12 @@ ROUTES: dict[str, tuple[Route, ...]] = {
         ("GET", "/v1/text-to-dialogue/multi-stream-input", "elevenlabs.contexts", elevenlabs_speak.contexts),
         ("POST", "/v1/speech-to-text", "elevenlabs.transcribe", elevenlabs.transcribe),
         ("GET", "/v1/speech-to-text/realtime", "elevenlabs.scribe", elevenlabs_scribe.scribe),
+    ),
+    "assemblyai": (
+        ("GET", "/v3/ws", "assemblyai.live", assemblyai.live),
+        ("POST", "/v2/upload", "assemblyai.upload", assemblyai_jobs.upload),
+        ("POST", "/v2/transcript", "assemblyai.transcript", assemblyai_jobs.hand_in),
+        ("GET", "/v2/transcript/{}", "assemblyai.poll", assemblyai_jobs.poll),
     ),
 }
 PROVIDERS = tuple(ROUTES)

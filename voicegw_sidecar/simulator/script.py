@@ -34,6 +34,10 @@ ENDPOINTS = (
     "elevenlabs.contexts",
     "elevenlabs.transcribe",
     "elevenlabs.scribe",
+    "assemblyai.live",
+    "assemblyai.upload",
+    "assemblyai.transcript",
+    "assemblyai.poll",
 )
 """Every endpoint by the name that rules, failures and the ledger use."""
 
@@ -48,6 +52,7 @@ SOCKETS = frozenset(
         "elevenlabs.stream",
         "elevenlabs.contexts",
         "elevenlabs.scribe",
+        "assemblyai.live",
     }
 )
 

@@ -56,11 +56,11 @@ class Store:
         if self._wake_up is None:
             self._wake_up = asyncio.get_running_loop().call_later(GATHER_S, self._wake)
 
-    def append_awaited(self, row: ExchangeRow) -> asyncio.Future[None]:
-        """Queue a row and return a future that its commit resolves."""
+    def append_awaited(self, row: ExchangeRow, job: tuple[str, str] | None = None) -> asyncio.Future[None]:
+        """Queue a row, and the job that is counted with it; return a future that its commit resolves."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        self._writer.append(WriteRow(row, lambda: _tell(loop, future)))
+        self._writer.append(WriteRow(row, lambda: _tell(loop, future), job))
         self._writer.wake()
         return future
 

@@ -49,6 +49,7 @@ WRITE_EXCHANGE = (
     "WHERE exchange.status = 'open'"
 )
 MARK_LATE = "UPDATE exchange SET late = 1 WHERE id = ?"
+COUNT_JOB = "INSERT OR IGNORE INTO counted_job (provider, job_id, exchange_id) VALUES (?, ?, ?)"
 ADD_TO_DAY = (
     "INSERT INTO daily_total (project, day, modality, provider, model, request_count, cost_nanousd, unpriced_count) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET request_count = request_count + excluded.request_count, "

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from voicegw_sidecar.ledger.calendar import day_of, day_shares
 from voicegw_sidecar.store.migrate import transaction
-from voicegw_sidecar.store.records import ADD_TO_DAY, MARK_LATE, WRITE_EXCHANGE, ExchangeRow, bindings
+from voicegw_sidecar.store.records import ADD_TO_DAY, COUNT_JOB, MARK_LATE, WRITE_EXCHANGE, ExchangeRow, bindings
 from voicegw_sidecar.terms import Status
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ class WriteRow(Struct, frozen=True):
 
     row: ExchangeRow
     committed: Callable[[], None] | None = None
+    job: tuple[str, str] | None = None
+    """Provider and id of the job that is counted with this row."""
 
     @property
     def is_closing(self) -> bool:
@@ -183,6 +185,8 @@ class Writer:
         self._connection.execute(WRITE_EXCHANGE, bindings(row, self._node_id))
         if row.status is not Status.OPEN and self._connection.changes():
             add_to_days(self._connection, row, self._zone)
+            if write.job is not None:
+                self._connection.execute(COUNT_JOB, (*write.job, row.id))
 
 
 def add_to_days(connection: apsw.Connection, row: ExchangeRow, zone: tzinfo) -> None:
