@@ -23,8 +23,11 @@ from tests.simulator.sounds import PCM, buzz, frames
 from voicegw_sidecar.simulator import Failure, FailureKind, Listening
 from voicegw_sidecar.store.records import ExchangeRow
 
-# the SDK connects in a way that its WebSocket library no longer likes
-pytestmark = [pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning")]
+# the SDK connects, and reads close codes, in ways that its WebSocket library no longer likes
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:ConnectionClosed.* is deprecated:DeprecationWarning"),
+]
 MODEL = "universal-3-5-pro"
 
 

@@ -14,9 +14,10 @@ from livekit.plugins import elevenlabs
 
 from tests.clients.conftest import Bench
 from tests.clients.test_elevenlabs_sdk import FLASH, check_listening_cost, check_speech
+from tests.conftest import StartSidecar
 from tests.simulator.conftest import UTTERANCES, eventually, quick
 from tests.simulator.sounds import PCM, buzz, frames
-from voicegw_sidecar.simulator import Failure, FailureKind, Listening, Speaking
+from voicegw_sidecar.simulator import Failure, FailureKind, Listening, Simulator, Speaking
 
 # the plugins leave some of their sockets to the garbage collector
 pytestmark = [
@@ -164,3 +165,23 @@ async def test_a_socket_that_breaks_fails_what_it_was_speaking(bench: Bench) -> 
     assert (row.status, row.error) == ("partial", "connection_broken")
     [entry] = bench.simulator.ledger.work("elevenlabs.contexts")
     await eventually(lambda: entry.first_output_ns is not None)
+
+
+async def test_a_spent_budget_refuses_the_next_context_of_an_open_socket(start_sidecar: StartSidecar) -> None:
+    project = "projects: {acme: {daily_budget: 0.001, budget_action: block}}\n"
+    async with (
+        Simulator(quick()) as simulator,
+        start_sidecar(project, elevenlabs=simulator.base_url("elevenlabs")) as sidecar,
+    ):
+        base = f"{sidecar.url}/p/acme/elevenlabs/v1"
+        voice = elevenlabs.TTS(api_key="k", base_url=base, model=FLASH, encoding="pcm_24000")
+        await say(voice, TEXT)  # which costs 0.0028 USD
+        await sidecar.rows(1)
+        with pytest.raises(APIError) as caught:
+            await say(voice, "One sentence too many.")
+        await voice.aclose()
+        assert "quota_exceeded" in str(caught.value.__cause__)
+        rows = await sidecar.rows(2)
+        assert [(row.status, row.cost_nanousd) for row in rows] == [("ok", len(TEXT) * 50_000), ("refused", 0)]
+        [spoken] = simulator.ledger.work("elevenlabs.contexts")
+        assert spoken.characters == len(TEXT)

@@ -152,19 +152,8 @@ async def _stream(visit: Visit, reply: Reply) -> web.StreamResponse:
     await sending.chunk(_event("message_start", message=_message(reply, [], _usage(visit, 1), None)))
     await sending.chunk(_event("ping"))
     visit.entry.output_tokens = 0  # counted up: a client may leave before the end
-    if reply.thoughts:
-        deltas = [{"type": "thinking_delta", "thinking": thought} for thought in reply.thoughts]
-        block = {"type": "thinking", "thinking": "", "signature": ""}
-        await _block(visit, sending, 0, block, [*deltas, {"type": "signature_delta", "signature": "c2ln"}], start_ns)
-    index = 1 if reply.thoughts else 0
-    if reply.tool:
-        block = {"type": "tool_use", "id": _tool_id(reply), "name": reply.tool.name, "input": {}}
-        pieces = ["", *argument_pieces(reply.tool.arguments)]
-        deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
-    else:
-        block = {"type": "text", "text": ""}
-        deltas = [{"type": "text_delta", "text": f" {word}" if at else word} for at, word in enumerate(reply.words)]
-    await _block(visit, sending, index, block, deltas, start_ns)
+    for index, (block, deltas) in enumerate(_blocks(reply)):
+        await _block(visit, sending, index, block, deltas, start_ns)
     visit.entry.usage_reported = True
     usage = _usage(visit, reply.output_tokens) | {"output_tokens_details": {"thinking_tokens": len(reply.thoughts)}}
     del usage["cache_creation"], usage["service_tier"]
@@ -172,6 +161,23 @@ async def _stream(visit: Visit, reply: Reply) -> web.StreamResponse:
     await sending.chunk(_event("message_delta", delta=delta, usage=usage))
     await sending.chunk(_event("message_stop"))
     return await sending.finish()
+
+
+def _blocks(reply: Reply) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Return each content block as it opens, and the deltas that fill it."""
+    blocks: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    if reply.thoughts:
+        thoughts = [{"type": "thinking_delta", "thinking": thought} for thought in reply.thoughts]
+        opening = {"type": "thinking", "thinking": "", "signature": ""}
+        blocks.append((opening, [*thoughts, {"type": "signature_delta", "signature": "c2ln"}]))
+    if reply.tool:
+        pieces = ["", *argument_pieces(reply.tool.arguments)]
+        call: dict[str, Any] = {"type": "tool_use", "id": _tool_id(reply), "name": reply.tool.name, "input": {}}
+        blocks.append((call, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]))
+    else:
+        words = [f" {word}" if at else word for at, word in enumerate(reply.words)]
+        blocks.append(({"type": "text", "text": ""}, [{"type": "text_delta", "text": word} for word in words]))
+    return blocks
 
 
 async def _block(

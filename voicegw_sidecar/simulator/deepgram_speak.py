@@ -1,7 +1,8 @@
-"""Deepgram: text-to-speech over a WebSocket.
+"""Deepgram: text-to-speech over a WebSocket, Aura and Flux.
 
 Wire reference: https://developers.deepgram.com/reference/text-to-speech/speak-streaming and its pages on
-Flush, Clear and Close (read 2026-11-21), and the deepgram SDK 7.17.
+Flush, Clear and Close, https://developers.deepgram.com/reference/text-to-speech/speak-flux (read 2026-11-21), and the
+deepgram SDK 7.17.
 """
 
 from __future__ import annotations
@@ -25,6 +26,15 @@ _SENTENCE_ENDS = (".", "!", "?")
 
 async def speak(visit: Visit) -> web.StreamResponse:
     """``GET /v1/speak`` with an upgrade."""
+    return await _serve(visit, _Voice)
+
+
+async def speak_flux(visit: Visit) -> web.StreamResponse:
+    """``GET /v2/speak`` with an upgrade."""
+    return await _serve(visit, _FluxVoice)
+
+
+async def _serve(visit: Visit, kind: type[_Voice]) -> web.StreamResponse:
     query = visit.request.query
     rate = query.get("sample_rate", "24000")
     pcm = pcm_format(query.get("encoding", "linear16"), int(rate) if rate.isdigit() else None)
@@ -34,17 +44,9 @@ async def speak(visit: Visit) -> web.StreamResponse:
     socket = Socket(visit)
     await socket.accept(provider_headers(visit))
     async with Crew() as crew:
-        voice = _Voice(visit, socket, pcm)
+        voice = kind(visit, socket, pcm)
         try:
-            await socket.send(
-                {
-                    "type": "Metadata",
-                    "request_id": visit.request_id,
-                    "model_name": visit.entry.model,
-                    "model_version": "2024-11-19.0",
-                    "model_uuid": uuid_like(0),
-                }
-            )
+            await voice.greet()
             await voice.run(crew)
         finally:
             voice.left()
@@ -70,6 +72,18 @@ class _Voice:
         self._flushes = 0
         self._spoken_s = 0.0
 
+    async def greet(self) -> None:
+        """Say who speaks."""
+        await self._socket.send(
+            {
+                "type": "Metadata",
+                "request_id": self._visit.request_id,
+                "model_name": self._visit.entry.model,
+                "model_version": "2024-11-19.0",
+                "model_uuid": uuid_like(0),
+            }
+        )
+
     async def run(self, crew: Crew) -> None:
         """Obey until the client leaves, or asks to close and what it wrote is spoken."""
         speaker = crew.start(self._speak(), name="simulator deepgram speaker")
@@ -80,7 +94,7 @@ class _Voice:
                     await self._take(str(message.get("text", "")))
                 case "Flush":
                     await self._flush()
-                case "Clear":
+                case "Clear" | "Interrupt":
                     speaker.cancel()
                     await asyncio.wait([speaker])
                     await self._clear()
@@ -142,7 +156,7 @@ class _Voice:
                 case "flush":
                     if entry is not None:
                         self._visit.mark("ended_ns", entry)
-                    await self._socket.send({"type": "Flushed", "sequence_id": self._flushes})
+                    await self._flushed(entry)
                     self._flushes += 1
                 case _:
                     for open_entry in self._entries:
@@ -150,8 +164,15 @@ class _Voice:
                     await self._socket.close()
                     return
 
+    async def _flushed(self, entry: Entry | None) -> None:
+        await self._socket.send({"type": "Flushed", "sequence_id": self._flushes})
+
+    async def _begun(self, entry: Entry) -> None:
+        """Aura announces nothing."""
+
     async def _say(self, text: str, entry: Entry) -> None:
         script = self._script
+        await self._begun(entry)
         left_s = len(text.strip()) * script.s_per_char
         if entry.first_output_ns is None:
             await self._visit.wait(script.first_audio_ms)
@@ -164,6 +185,54 @@ class _Voice:
             entry.audio_out_s = round((entry.audio_out_s or 0.0) + length_s, 6)
             self._visit.entry.audio_out_s = round(self._spoken_s, 6)
             await self._visit.wait(script.chunk_ms / script.pace)
+
+
+class _FluxVoice(_Voice):
+    """Flux: a turn begins with ``SpeechStarted`` and ends with ``SpeechMetadata``, then ``Flushed``."""
+
+    async def greet(self) -> None:
+        """Say who speaks."""
+        model = {"model_name": self._visit.entry.model, "model_version": "2026-07-01.0", "model_uuids": [uuid_like(0)]}
+        await self._socket.send({"type": "Connected", "request_id": self._visit.request_id, **model})
+
+    async def _begun(self, entry: Entry) -> None:
+        if entry.first_output_ns is None and entry.audio_out_s is None:
+            entry.audio_out_s = 0.0
+            await self._socket.send({"type": "SpeechStarted", "speech_id": _speech_id(entry)})
+
+    async def _flushed(self, entry: Entry | None) -> None:
+        if entry is None:
+            await self._warn("NO_ACTIVE_SPEECH", "There is no active turn.")
+            return
+        await self._socket.send({"type": "SpeechMetadata", **_turn(entry)})
+        await self._socket.send({"type": "Flushed", "speech_id": _speech_id(entry)})
+
+    async def _clear(self) -> None:
+        active = next((entry for entry in self._entries if entry.ended_ns is None), None)
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._pending, self._segment = "", None
+        if active is None:
+            await self._warn("NO_AUDIO_GENERATED", "There is nothing to interrupt.")
+            return
+        self._visit.mark("ended_ns", active)
+        played_ms = round(self._spoken_s * 1000)
+        await self._socket.send({"type": "SpeechInterrupted", "audio_played_ms": played_ms, "metadata": _turn(active)})
+
+
+def _speech_id(entry: Entry) -> str:
+    return f"dg_sp_{entry.number:012x}"
+
+
+def _turn(entry: Entry) -> dict[str, Any]:
+    """Return billing and timing of a turn."""
+    return {
+        "speech_id": _speech_id(entry),
+        "audio_duration_ms": round((entry.audio_out_s or 0.0) * 1000),
+        "input_character_count": entry.characters,
+        "billable_character_count": entry.characters,
+        "controls_applied": {"pronunciations_applied": 0, "breaks_applied": 0, "pronunciation_warnings": 0},
+    }
 
 
 def _decoded(frame: str | bytes) -> dict[str, Any]:

@@ -46,7 +46,7 @@ async def scribe(visit: Visit) -> web.StreamResponse:
     await socket.accept(provider_headers(visit))
     async with Crew() as crew:
         stream = _Stream(visit, socket, Ear(pcm, visit.script.listen.hangover_ms / 1000))
-        crew.start(stream.outbox.run(), name="simulator elevenlabs sender")
+        _ = crew.start(stream.outbox.run(), name="simulator elevenlabs sender")  # runs until the client leaves
         try:
             await stream.run()
         finally:
@@ -131,7 +131,8 @@ class _Stream:
     async def _put(self, kind: str, text: str, latency_ms: float, entry: Entry | None = None, **more: object) -> None:
         def sent() -> None:
             if entry is not None:
-                for mark in ("first_output_ns", "final_ns", "ended_ns"):
-                    self._visit.mark(mark, entry)  # type: ignore[arg-type]
+                self._visit.mark("first_output_ns", entry)
+                self._visit.mark("final_ns", entry)
+                self._visit.mark("ended_ns", entry)
 
         await self.outbox.put({"message_type": kind, "text": text, **more}, latency_ms, sent)

@@ -17,6 +17,8 @@ from voicegw_sidecar.simulator import (
     cartesia,
     cartesia_turns,
     deepgram,
+    deepgram_flux,
+    deepgram_http,
     deepgram_speak,
     elevenlabs,
     elevenlabs_scribe,
@@ -53,6 +55,11 @@ ROUTES: dict[str, tuple[Route, ...]] = {
     "deepgram": (
         ("GET", "/v1/listen", "deepgram.listen", deepgram.listen),
         ("GET", "/v1/speak", "deepgram.speak", deepgram_speak.speak),
+        ("GET", "/v2/listen", "deepgram.flux", deepgram_flux.turns),
+        ("GET", "/v2/speak", "deepgram.flux_speak", deepgram_speak.speak_flux),
+        ("POST", "/v1/listen", "deepgram.prerecorded", deepgram_http.prerecorded),
+        ("POST", "/v1/speak", "deepgram.speech", deepgram_http.speech),
+        ("POST", "/v2/speak", "deepgram.flux_speech", deepgram_http.speech),
     ),
     "cartesia": (
         ("GET", "/tts/websocket", "cartesia.tts", cartesia.tts),

@@ -1,0 +1,5 @@
+"""The clients that are played, a file each."""
+
+from tests.clients.cases import openai_sdk
+
+MODULES = (openai_sdk,)

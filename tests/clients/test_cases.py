@@ -1,0 +1,91 @@
+"""Every client case through the sidecar: as it is directly, with a truthful row for each attempt.
+
+A spent budget is refused in one attempt unless the client is known to ask again. What was seen is the table in
+docs/providers.md; ``VOICEGW_WRITE_DOCS=1`` writes it anew.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from tests.clients.case import faults_of
+from tests.clients.cases import MODULES
+from tests.clients.matrix import table, with_table
+from tests.clients.runs import SPENT, WELL, Played, Results, play
+from voicegw_sidecar.terms import CostSource, Status
+
+pytestmark = pytest.mark.timeout(300)  # the first to ask waits for all of a client's retries
+PROVIDERS_PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
+CASES = {case.name: (module, case) for module in MODULES for case in module.CASES}
+FAILED = {Status.UPSTREAM_ERROR, Status.PARTIAL, Status.CANCELLED}
+
+
+@cache
+def results(module: str) -> Results:
+    """What came of a client's cases; played once, by whichever test asks first."""
+    [found] = [known for known in MODULES if known.__name__ == module]
+    return play(found.CASES)
+
+
+def played(name: str, fault: str) -> Played:
+    return results(CASES[name][0].__name__)[name, fault]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_call_gives_what_it_gives_directly_and_one_priced_row(name: str) -> None:
+    case, found = CASES[name][1], played(name, WELL)
+    assert found.direct is not None
+    assert (found.relayed.error, found.relayed.message) == ("", "")
+    assert found.relayed.value == found.direct.value
+    assert found.relayed.value
+    assert found.relayed.attempts == found.direct.attempts
+    rows = [row for row in found.rows if row.modality is not None]
+    assert rows
+    is_over = {Status.OK, Status.IDLE, Status.CANCELLED} if case.leaves_early else {Status.OK, Status.IDLE}
+    assert {row.status for row in rows} <= is_over
+    first = rows[0]
+    assert first.provider == case.provider
+    assert first.first_ms is not None
+    assert (first.cost_nanousd is None) == bool(case.is_unpriced)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"), [(name, fault.name) for name, (_, case) in CASES.items() for fault in faults_of(case)]
+)
+def test_a_fault_raises_what_it_raises_directly_in_as_many_attempts(name: str, fault: str) -> None:
+    found = played(name, fault)
+    assert found.direct is not None
+    assert found.relayed.kind == found.direct.kind
+    assert found.relayed.attempts == found.direct.attempts
+    if not found.relayed.error:
+        assert found.relayed.value == found.direct.value
+    rows = [row for row in found.rows if row.modality is not None]
+    assert len(rows) >= found.relayed.attempts
+    truthful = [row for row in rows if row.status in FAILED]
+    assert truthful
+    if fault.isdigit() and fault != "1011":
+        assert {(row.http_status, row.cost_nanousd, row.cost_source) for row in truthful} == {
+            (int(fault), 0, CostSource.NONE)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_spent_budget_is_refused_in_one_attempt(name: str) -> None:
+    case, found = CASES[name][1], played(name, SPENT)
+    assert found.relayed.error
+    assert {row.status for row in found.rows} == {Status.REFUSED}
+    assert len(found.rows) == case.refused_attempts
+
+
+def test_case_names_are_unique() -> None:
+    assert len(CASES) == sum(len(module.CASES) for module in MODULES)
+
+
+def test_the_table_in_the_documentation_is_what_was_seen() -> None:
+    seen = {name: (played(name, WELL), played(name, SPENT)) for name in CASES}
+    page = PROVIDERS_PAGE.read_text()
+    expected = with_table(page, table([case for _, case in CASES.values()], seen))
+    if os.environ.get("VOICEGW_WRITE_DOCS"):
+        PROVIDERS_PAGE.write_text(expected)
+    assert PROVIDERS_PAGE.read_text() == expected
