@@ -6,7 +6,9 @@ docs/providers.md; ``VOICEGW_WRITE_DOCS=1`` writes it anew.
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from pathlib import Path
 
 import pytest
 
