@@ -38,6 +38,8 @@ class Case(Struct, frozen=True):
     refused_attempts: int = 1
     faults: frozenset[str] | None = None
     leaves_early: bool = False
+    break_after: int = 1
+    """Messages or chunks of the answer before it breaks off: so many that the exchange has begun."""
     is_unpriced: str = ""
     """Why there is no price, where there is none."""
 
@@ -53,31 +55,25 @@ class Fault(Struct, frozen=True):
 
     name: str
     failure: Failure
-    count: int = 10
+    count: int = 4
 
 
-HTTP_FAULTS = (
-    Fault("401", Failure(FailureKind.STATUS, status=401)),
-    Fault("402", Failure(FailureKind.STATUS, status=402)),
-    Fault("429", Failure(FailureKind.STATUS, status=429, retry_after_s=1)),
-    Fault("500", Failure(FailureKind.STATUS, status=500)),
-    Fault("hang", Failure(FailureKind.HANG)),
-    Fault("reset", Failure(FailureKind.RESET, after=1)),
-    Fault("truncated", Failure(FailureKind.TRUNCATE, after=1)),
-)
-SOCKET_FAULTS = (
-    Fault("401", Failure(FailureKind.STATUS, status=401)),
-    Fault("402", Failure(FailureKind.STATUS, status=402)),
-    Fault("429", Failure(FailureKind.STATUS, status=429, retry_after_s=1)),
-    Fault("500", Failure(FailureKind.STATUS, status=500)),
-    Fault("hang", Failure(FailureKind.HANG)),
-    Fault("reset", Failure(FailureKind.RESET, after=1)),
-    Fault("truncated", Failure(FailureKind.TRUNCATE, after=1)),
-    Fault("1011", Failure(FailureKind.CLOSE, after=1, code=1011)),
-)
+STATUSES = (401, 402, 429, 500)
+BREAKS = {"reset": FailureKind.RESET, "truncated": FailureKind.TRUNCATE, "1011": FailureKind.CLOSE}
 
 
 def faults_of(case: Case) -> list[Fault]:
     """Return the faults that a case is played under."""
-    known = SOCKET_FAULTS if case.is_socket else HTTP_FAULTS
-    return [fault for fault in known if case.faults is None or fault.name in case.faults]
+    found = [Fault(str(status), Failure(FailureKind.STATUS, status=status, retry_after_s=_retry_after_s(status)))
+             for status in STATUSES]  # fmt: skip
+    found.append(Fault("hang", Failure(FailureKind.HANG)))
+    found += [
+        Fault(name, Failure(kind, after=case.break_after))
+        for name, kind in BREAKS.items()
+        if case.is_socket or kind is not FailureKind.CLOSE
+    ]
+    return [fault for fault in found if case.faults is None or fault.name in case.faults]
+
+
+def _retry_after_s(status: int) -> int | None:
+    return 1 if status == 429 else None

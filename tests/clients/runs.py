@@ -1,19 +1,24 @@
 """Plays client cases: each directly and through one sidecar, well, under each fault, and against a spent budget.
 
 Everything of a client runs at once, each run against a simulator of its own, so that waiting for retries costs
-its time once. What came of it is kept for the tests to compare.
+its time once. It runs in a process of its own: what clients leave behind (sockets for the garbage collector,
+warnings of their libraries) is theirs. ``python -m tests.clients.runs MODULE`` prints what came of it as JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
+import logging
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import yaml
 from msgspec import Struct
 
@@ -23,10 +28,11 @@ from tests.simulator.conftest import quick
 from voicegw_sidecar.serve import running
 from voicegw_sidecar.settings import load_settings
 from voicegw_sidecar.simulator import Simulator
+from voicegw_sidecar.store.queries.exchanges import Filter, exchanges
 from voicegw_sidecar.store.records import ExchangeRow
 
 AT_ONCE = 12
-LIMIT_S = 30.0
+LIMIT_S = 8.0
 WELL, SPENT = "well", "spent"
 
 
@@ -35,7 +41,7 @@ class Outcome(Struct, frozen=True):
 
     value: object = None
     error: str = ""
-    status: object = None
+    status: int | str | None = None
     message: str = ""
     attempts: int = 0
 
@@ -48,20 +54,22 @@ class Outcome(Struct, frozen=True):
 class Played(Struct, frozen=True):
     """One case under one fault; ``direct`` is None for a spent budget, which there is only in the sidecar."""
 
+    case: str
+    fault: str
     direct: Outcome | None
     relayed: Outcome
     rows: list[ExchangeRow]
 
 
-Results = dict[tuple[str, str], Played]
+def play(module: str) -> list[Played]:
+    """Play every case of a module of ``tests.clients.cases`` under everything, in a process of its own."""
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.clients.runs", module], check=True, stdout=subprocess.PIPE
+    )
+    return msgspec.json.decode(found.stdout, type=list[Played])
 
 
-def play(cases: Iterable[Case]) -> Results:
-    """Play every case under everything; keyed by the case's name and the fault's."""
-    return asyncio.run(_play(list(cases)))
-
-
-async def _play(cases: list[Case]) -> Results:
+async def _play(cases: list[Case]) -> list[Played]:
     jobs = [(case, fault) for case in cases for fault in (None, *faults_of(case))]
     gate = asyncio.Semaphore(AT_ONCE)
     async with AsyncExitStack() as stack:
@@ -78,23 +86,23 @@ async def _play(cases: list[Case]) -> Results:
         for case in cases:
             await _spend(sidecar, _spent(case))
 
-        async def one(case: Case, fault: Fault | None) -> tuple[tuple[str, str], Played]:
+        async def one(case: Case, fault: Fault | None) -> Played:
             async with gate:
                 name = _project(case, fault)
-                relayed = await _run(case, f"{sidecar.url}/p/{name}/{case.provider}", near[name])
                 async with _simulator(case, fault) as far:
-                    direct = await _run(case, far.base_url(case.provider), far)
+                    relayed, direct = await asyncio.gather(
+                        _run(case, f"{sidecar.url}/p/{name}/{case.provider}", near[name]),
+                        _run(case, far.base_url(case.provider), far),
+                    )
                 rows = await _rows(sidecar, name)
-                return (case.name, fault.name if fault else WELL), Played(direct, relayed, rows)
+                return Played(case.name, fault.name if fault else WELL, direct, relayed, rows)
 
-        async def refused(case: Case) -> tuple[tuple[str, str], Played]:
+        async def refused(case: Case) -> Played:
             async with gate:
                 outcome = await _run(case, f"{sidecar.url}/p/{_spent(case)}/{case.provider}", None)
-                rows = [row for row in await _rows(sidecar, _spent(case)) if row.model != _SPENDER]
-                return (case.name, SPENT), Played(None, outcome, rows)
+                return Played(case.name, SPENT, None, outcome, await _rows(sidecar, _spent(case)))
 
-        found = await asyncio.gather(*(one(*job) for job in jobs), *(refused(case) for case in cases))
-        return dict(found)
+        return await asyncio.gather(*(one(*job) for job in jobs), *(refused(case) for case in cases))
 
 
 def _project(case: Case, fault: Fault | None) -> str:
@@ -110,9 +118,6 @@ def _simulator(case: Case, fault: Fault | None) -> Simulator:
     if fault is not None:
         simulator.fail_next(case.endpoint, fault.failure, fault.count)
     return simulator
-
-
-_SPENDER = "spender"
 
 
 async def _spend(sidecar: Sidecar, project: str) -> None:
@@ -153,17 +158,22 @@ async def _run(case: Case, base: str, simulator: Simulator | None) -> Outcome:
     except Exception as caught:  # whatever a client raises is what is compared
         error, message = type(caught).__name__, str(caught)
         status = getattr(caught, "status_code", None) or getattr(caught, "code", None)
+        status = status if isinstance(status, str) or status is None else int(status)
     attempts = len(simulator.ledger.entries(case.endpoint, key="")) if simulator is not None else 0
     return Outcome(value, error, status, message, attempts)
 
 
 async def _rows(sidecar: Sidecar, project: str) -> list[ExchangeRow]:
     """Return a project's closed rows once nothing of it is open any more."""
-    from voicegw_sidecar.store.queries.exchanges import Filter, exchanges
-
     store = sidecar.running.runtime.store
     async with asyncio.timeout(15):
         while (await store.read(exchanges, Filter(project=project, status="open", limit=1))).rows:
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.05)
     return (await store.read(exchanges, Filter(project=project, limit=100))).rows[::-1]
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    played = asyncio.run(_play(list(importlib.import_module(sys.argv[1]).CASES)))
+    sys.stdout.buffer.write(msgspec.json.encode(played))

@@ -46,7 +46,7 @@ def test_provider_is_whole(provider: Provider) -> None:
         dialect: Dialect = endpoint.dialect(RequestHead(endpoint.method, endpoint.path))
         assert dialect is not None
         assert provider.endpoint(endpoint.method, endpoint.path, endpoint.is_socket) is endpoint
-        assert provider.endpoint("DELETE", endpoint.path, not endpoint.is_socket) is None
+        assert provider.endpoint("DELETE", endpoint.path, is_socket=False) is None
 
 
 def test_ids_and_root_paths_are_unique() -> None:

@@ -54,7 +54,8 @@ def contexts() -> ElevenLabsContexts:
         ("opus_48000_0", None),
         ("opus_48000_x", None),
         ("aac_1_1", None),
-        ("mp3_44100_" + "9" * 400, 16_000 / (999_999 * 125)),
+        ("mp3_44100_" + "9" * 5000, None),
+        ("pcm_" + "9" * 5000, None),
         ("pcm_99999999999999", None),
     ],
 )

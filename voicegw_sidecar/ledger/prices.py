@@ -96,8 +96,9 @@ class PriceBook:
             return Cost(0, CostSource.LOCAL)
         if item.model is None:
             return UNKNOWN_COST
-        if name in self._supplement:
-            return _by_rates(item, self._supplement[name], CostSource.SUPPLEMENT)
+        for supplied in (f"{item.provider}/{item.catalogue_model}", name):  # an endpoint's own price comes first
+            if supplied in self._supplement:
+                return _by_rates(item, self._supplement[supplied], CostSource.SUPPLEMENT)
         if item.catalogue_provider is None:
             return UNKNOWN_COST
         provider, model = item.catalogue_provider, item.catalogue_model or item.model

@@ -236,9 +236,10 @@ class DeepgramPrerecorded(HttpDialect):
         answer = decode_json(_transcribed, body)
         if answer is None:
             answer = _Transcribed((decode_json(_duration_only, body) or _DurationOnly()).metadata)
-        channels = (answer.results or _Results()).channels or ()
-        heard = [channel.alternatives[0].transcript or "" for channel in channels if channel.alternatives]
-        yield Final("\n".join(heard))
+        if answer.results is not None:
+            channels = answer.results.channels or ()
+            heard = [channel.alternatives[0].transcript or "" for channel in channels if channel.alternatives]
+            yield Final("\n".join(heard))
         metadata = answer.metadata or _Metadata()
         if metadata.duration is not None:
             count = (metadata.channels or 1) if self._is_multichannel else 1

@@ -9,7 +9,7 @@ Captures: tests/captures/elevenlabs_speech_*.jsonl, elevenlabs_transcribe_*.json
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import Struct
@@ -220,15 +220,12 @@ def _speech(path: str) -> Endpoint:
     return Endpoint("POST", path, Modality.TTS, ElevenLabsSpeech)
 
 
-def _socket(
-    path: str,
-    modality: Modality,
-    dialect: Callable[[RequestHead], ElevenLabsStream | ElevenLabsScribe],
-) -> Endpoint:
-    is_shared = dialect is ElevenLabsContexts
-    return Endpoint(
-        "GET", path, modality, dialect, is_socket=True, refusal_frame=_refusal_frame if is_shared else None
-    )  # fmt: skip
+def _stream(path: str) -> Endpoint:
+    return Endpoint("GET", path, Modality.TTS, ElevenLabsStream, is_socket=True)
+
+
+def _contexts(path: str) -> Endpoint:
+    return Endpoint("GET", path, Modality.TTS, ElevenLabsContexts, is_socket=True, refusal_frame=_refusal_frame)
 
 
 ELEVENLABS = Provider(
@@ -245,12 +242,12 @@ ELEVENLABS = Provider(
         _speech("/v1/text-to-dialogue/stream"),
         _speech("/v1/text-to-dialogue/with-timestamps"),
         _speech("/v1/text-to-dialogue/stream/with-timestamps"),
-        _socket("/v1/text-to-speech/{}/stream-input", Modality.TTS, ElevenLabsStream),
-        _socket("/v1/text-to-speech/{}/multi-stream-input", Modality.TTS, ElevenLabsContexts),
-        _socket("/v1/text-to-dialogue/stream-input", Modality.TTS, ElevenLabsStream),
-        _socket("/v1/text-to-dialogue/multi-stream-input", Modality.TTS, ElevenLabsContexts),
+        _stream("/v1/text-to-speech/{}/stream-input"),
+        _contexts("/v1/text-to-speech/{}/multi-stream-input"),
+        _stream("/v1/text-to-dialogue/stream-input"),
+        _contexts("/v1/text-to-dialogue/multi-stream-input"),
         Endpoint("POST", "/v1/speech-to-text", Modality.STT, ElevenLabsTranscription),
-        _socket("/v1/speech-to-text/realtime", Modality.STT, ElevenLabsScribe),
+        Endpoint("GET", "/v1/speech-to-text/realtime", Modality.STT, ElevenLabsScribe, is_socket=True),
     ),
     catalogue_id="elevenlabs",
     root_paths=("/v1/text-to-speech", "/v1/speech-to-text"),

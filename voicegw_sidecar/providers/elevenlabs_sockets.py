@@ -42,6 +42,8 @@ CONTEXT_LIMIT = 1024
 DEFAULT_FORMAT = "mp3_44100_128"
 _RAW_ENCODINGS = {"pcm": "pcm_s16le", "wav": "pcm_s16le", "ulaw": "mulaw", "alaw": "alaw"}
 _LISTEN_FORMAT = "pcm_16000"
+_BYTES_PER_KBIT = 125
+_DIGITS = 10  # no rate has so many
 
 
 class _Line(Struct, frozen=True):
@@ -108,20 +110,21 @@ _heard = msgspec.json.Decoder(_Heard)
 def raw_format(name: str | None) -> PcmFormat | None:
     """Return the samples behind a format such as ``pcm_16000``, ``wav_24000`` or ``ulaw_8000``, else None."""
     codec, _, rate = (name or "").partition("_")
-    return pcm_format(_RAW_ENCODINGS.get(codec), int(rate) if rate.isdigit() and rate.isascii() else None)
+    return pcm_format(_RAW_ENCODINGS.get(codec), _number(rate))
 
 
 def sound_seconds(name: str | None, size_bytes: int) -> float | None:
     """Return the seconds of sound in a format such as ``mp3_44100_128``, whose last part is kilobits a second."""
-    name = name or DEFAULT_FORMAT
+    codec, _, rates = (name or DEFAULT_FORMAT).partition("_")
     pcm = raw_format(name)
     if pcm is not None:
         return pcm.seconds(size_bytes)
-    codec, _, rates = name.partition("_")
-    kbit_per_s = rates.rpartition("_")[2]
-    if codec not in ("mp3", "opus") or "_" not in rates or not (kbit_per_s.isascii() and kbit_per_s.isdigit()):
-        return None
-    return size_bytes / (int(kbit_per_s[:6]) * 125) if int(kbit_per_s[:6]) else None
+    kbit_per_s = _number(rates.partition("_")[2])
+    return size_bytes / (kbit_per_s * _BYTES_PER_KBIT) if kbit_per_s and codec in ("mp3", "opus") else None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else None
 
 
 class _Context:
@@ -141,6 +144,7 @@ class ElevenLabsStream(SocketDialect):
         self._model = head.parameter("model_id")
         self._format = head.parameter("output_format")
         self._contexts: dict[str, _Context] = {}
+        self._has_names = False
         self._is_closing = False
 
     @property
@@ -179,6 +183,7 @@ class ElevenLabsStream(SocketDialect):
             if not text.strip() or len(self._contexts) >= CONTEXT_LIMIT:
                 return events
             context = self._contexts[key] = _Context()
+            self._has_names = self._has_names or bool(key)
             events.append(Began(Modality.TTS, key, self._model))
         if text:
             events.append(TextIn(text, key))
@@ -187,8 +192,8 @@ class ElevenLabsStream(SocketDialect):
 
     def _answered(self, told: _Told) -> list[Event]:
         key = told.context_id_camel or told.context_id or ""
-        if key not in self._contexts and "" in self._contexts:
-            key = ""  # the agent named none, and ElevenLabs gave it a name of its own
+        if not self._has_names:
+            key = ""  # the agent names no context; ElevenLabs may give its default one a name
         if told.error is not None:
             return [self._failed(told, key)]
         if key not in self._contexts:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from voicegw_sidecar.providers.base import AuthStyle, Provider
+from voicegw_sidecar.providers.base import AuthStyle, Baseline, Provider
 from voicegw_sidecar.providers.openai import OPENAI_ERRORS, openai_endpoints
+from voicegw_sidecar.terms import Modality
 
 KOKORO = Provider(
     id="kokoro",
@@ -12,4 +13,10 @@ KOKORO = Provider(
     errors=OPENAI_ERRORS,
     endpoints=openai_endpoints(),
     is_local=True,
+    baselines=(
+        Baseline(
+            Modality.TTS, 1000, "https://github.com/remsky/Kokoro-FastAPI: under 1 s on a laptop's CPU", "2026-11-21"
+        ),
+    ),
+    default_models=((Modality.TTS, "kokoro"),),
 )

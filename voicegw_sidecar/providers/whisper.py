@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voicegw_sidecar.providers.base import AuthStyle, Provider
 from voicegw_sidecar.providers.openai import OPENAI_ERRORS, openai_endpoints
+from voicegw_sidecar.terms import Modality
 
 WHISPER = Provider(
     id="whisper",
@@ -12,4 +13,5 @@ WHISPER = Provider(
     errors=OPENAI_ERRORS,
     endpoints=openai_endpoints(),
     is_local=True,
+    default_models=((Modality.STT, "large-v3"),),
 )

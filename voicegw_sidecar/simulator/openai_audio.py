@@ -56,7 +56,7 @@ async def speech(visit: Visit) -> web.StreamResponse:
         return await refuse_request(visit, 400, f"We could not read the JSON body of your request: {error}")
     if request.response_format not in _CONTENT_TYPES:
         return await refuse_request(visit, 400, f"Unsupported value: 'response_format' {request.response_format!r}.")
-    in_events = request.stream_format == "sse"
+    in_events = request.stream_format == "sse" and visit.entry.provider != "kokoro"  # Kokoro knows no events
     if in_events and request.model in _CHARACTER_BILLED:
         return await refuse_request(visit, 400, f"'stream_format' 'sse' is not supported by {request.model}.")
     entry, speaking = visit.entry, visit.script.speech

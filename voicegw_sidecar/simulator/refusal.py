@@ -207,10 +207,15 @@ def _anthropic(visit: Visit, status: int, message: str) -> object:
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
 
 
+def _ollama(visit: Visit, status: int, message: str) -> object:
+    return {"error": message} if visit.request.path.startswith("/ollama/api/") else openai_error(status, message)
+
+
 _BODIES: dict[str, Callable[[Visit, int, str], object]] = {
     "openai": _openai,
     "deepgram": _deepgram,
     "cartesia": _cartesia,
+    "ollama": _ollama,
     "anthropic": _anthropic,
     "elevenlabs": lambda visit, status, message: {"detail": elevenlabs_error(visit, status, message)},
     "assemblyai": lambda visit, status, message: {"error": message},

@@ -15,6 +15,8 @@ from voicegw_sidecar.simulator import (
     assemblyai,
     assemblyai_jobs,
     cartesia,
+    cartesia_http,
+    cartesia_manual,
     cartesia_turns,
     deepgram,
     deepgram_flux,
@@ -23,6 +25,7 @@ from voicegw_sidecar.simulator import (
     elevenlabs,
     elevenlabs_scribe,
     elevenlabs_speak,
+    local,
     openai,
     openai_audio,
     openai_realtime,
@@ -64,6 +67,10 @@ ROUTES: dict[str, tuple[Route, ...]] = {
     "cartesia": (
         ("GET", "/tts/websocket", "cartesia.tts", cartesia.tts),
         ("GET", "/stt/turns/websocket", "cartesia.turns", cartesia_turns.turns),
+        ("GET", "/stt/websocket", "cartesia.manual", cartesia_manual.listen),
+        ("POST", "/stt", "cartesia.batch", cartesia_http.transcribe),
+        ("POST", "/tts/bytes", "cartesia.bytes", cartesia_http.speech),
+        ("POST", "/tts/sse", "cartesia.sse", cartesia_http.speech_events),
     ),
     "anthropic": (
         ("GET", "/v1/models", "anthropic.models", anthropic.models),
@@ -90,6 +97,18 @@ ROUTES: dict[str, tuple[Route, ...]] = {
         ("POST", "/v2/upload", "assemblyai.upload", assemblyai_jobs.upload),
         ("POST", "/v2/transcript", "assemblyai.transcript", assemblyai_jobs.hand_in),
         ("GET", "/v2/transcript/{}", "assemblyai.poll", assemblyai_jobs.poll),
+    ),
+    "ollama": (
+        ("GET", "/v1/models", "ollama.models", openai.models),
+        ("POST", "/v1/chat/completions", "ollama.openai_chat", openai.chat),
+        ("POST", "/api/chat", "ollama.chat", local.chat),
+        ("POST", "/api/generate", "ollama.generate", local.generate),
+    ),
+    "whisper": (("POST", "/v1/audio/transcriptions", "whisper.transcriptions", openai_audio.transcriptions),),
+    "kokoro": (("POST", "/v1/audio/speech", "kokoro.speech", openai_audio.speech),),
+    "piper": (
+        ("POST", "/", "piper.speech", local.synthesize),
+        ("POST", "/synthesize", "piper.speech", local.synthesize),
     ),
 }
 PROVIDERS = tuple(ROUTES)

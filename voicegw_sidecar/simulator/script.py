@@ -32,6 +32,10 @@ ENDPOINTS = (
     "deepgram.flux_speech",
     "cartesia.tts",
     "cartesia.turns",
+    "cartesia.manual",
+    "cartesia.batch",
+    "cartesia.bytes",
+    "cartesia.sse",
     "anthropic.messages",
     "anthropic.models",
     "elevenlabs.speech",
@@ -43,6 +47,13 @@ ENDPOINTS = (
     "assemblyai.upload",
     "assemblyai.transcript",
     "assemblyai.poll",
+    "ollama.models",
+    "ollama.openai_chat",
+    "ollama.chat",
+    "ollama.generate",
+    "whisper.transcriptions",
+    "kokoro.speech",
+    "piper.speech",
 )
 """Every endpoint by the name that rules, failures and the ledger use."""
 
@@ -56,6 +67,7 @@ SOCKETS = frozenset(
         "deepgram.flux_speak",
         "cartesia.tts",
         "cartesia.turns",
+        "cartesia.manual",
         "elevenlabs.stream",
         "elevenlabs.contexts",
         "elevenlabs.scribe",

@@ -45,7 +45,7 @@ class FailOrder(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Simulator:
-    """Simulated OpenAI, Deepgram and Cartesia on one local port.
+    """Every simulated provider on one local port.
 
     ``script`` may be replaced at any time; what already runs keeps the script it began with.
     """

@@ -1,5 +1,5 @@
 """The clients that are played, a file each."""
 
-from tests.clients.cases import openai_sdk
+from tests.clients.cases import livekit, openai_sdk
 
-MODULES = (openai_sdk,)
+MODULES = (openai_sdk, livekit)
