@@ -126,6 +126,7 @@ class Observation:
         else:
             events += [Final("…"), Used(Usage(audio_s=state.audio_s)), Finished()]  # the transcript is not kept
         self._apply(events, at_ns)
+        self._release()
 
     def forget(self, at_ns: int) -> None:
         """Give up waiting for a job: what it used is not known."""

@@ -168,8 +168,11 @@ async def test_recording_is_uploaded_handed_in_and_polled(bench: Bench) -> None:
     assert answer.audio_duration == 2
     polls = bench.simulator.ledger.entries("assemblyai.poll")
     assert len(polls) > 1
-    rows = await bench.sidecar.rows(2)  # the upload and the request; what polling tells is not metered yet
-    assert {(row.provider, row.status, row.modality) for row in rows} == {("assemblyai", "ok", None)}
+    upload, row = await bench.sidecar.rows(2)
+    assert (upload.modality, upload.status) == (None, "ok")
+    assert (row.modality, row.status, row.model, row.usage.audio_s) == ("stt", "ok", "universal-2", 2.0)
+    assert row.first_ms is not None
+    assert row.cost_nanousd == 83_334  # two seconds at 0.041667 USD a thousand
     await bench.check_wire()
 
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from voicegw_sidecar.events import Event, Failed, Final, Interim, UtteranceEnded
-from voicegw_sidecar.providers import BY_ID
-from voicegw_sidecar.providers.assemblyai import (
-    AssemblyAIStream,
-    JobAsked,
-    JobState,
-    JobStatus,
-    job_asked,
-    job_state,
+from voicegw_sidecar.events import (
+    Answered,
+    Began,
+    Deferred,
+    Event,
+    Failed,
+    Final,
+    Finished,
+    Interim,
+    RequestComplete,
+    UtteranceEnded,
 )
-from voicegw_sidecar.wire.frames import Frame, Kind, RequestHead, Side
+from voicegw_sidecar.providers import BY_ID
+from voicegw_sidecar.providers.assemblyai import AssemblyAIRecording, AssemblyAIStream, job_state
+from voicegw_sidecar.providers.base import JobState
+from voicegw_sidecar.terms import Modality
+from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, ResponseHead, Side
 
 HEAD = RequestHead("GET", "/v3/ws", (("speech_model", "universal-3-6-pro"),))
 
@@ -72,39 +78,47 @@ def test_live_models_have_their_own_price(model: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_body", "answer", "expected"),
+    ("request_body", "answer", "model", "end"),
     [
         (b'{"audio_url":"u","speech_models":["universal-3-5-pro","universal-2"]}', b'{"id":"t","status":"queued"}',
-         JobAsked("t", JobStatus.QUEUED, "universal-3-5-pro")),
-        (b'{"audio_url":"u","speech_model":"best"}', b'{"id":"t","status":"processing","text":null}',
-         JobAsked("t", JobStatus.PROCESSING, "best")),
-        (b'{"audio_url":"u"}', b'{"id":"t","status":"queued"}', JobAsked("t", JobStatus.QUEUED)),
-        (None, b'{"id":"t","status":"queued"}', JobAsked("t", JobStatus.QUEUED)),
-        (b"{}", b'{"error":"a text"}', None),
-        (b"{}", b'{"id":"","status":"queued"}', None),
-        (b"{}", b"no JSON", None),
-        (b"{}", None, None),
+         "universal-3-5-pro", Deferred("t")),
+        (b'{"audio_url":"u","speech_model":"best"}', b'{"id":"t","status":"processing","text":null}', "best",
+         Deferred("t")),
+        (b"no JSON", b'{"id":"t","status":"queued"}', None, Deferred("t")),
+        (b"{}", b'{"error":"a text"}', None, Finished()),
+        (b"{}", b'{"id":"","status":"queued"}', None, Finished()),
+        (b"{}", b"no JSON", None, Finished()),
     ],
 )  # fmt: skip
-def test_job_as_it_is_handed_in(request_body: bytes | None, answer: bytes | None, expected: JobAsked | None) -> None:
-    assert job_asked(request_body, answer) == expected
+def test_recording_that_is_handed_in_goes_on_under_its_id(
+    request_body: bytes, answer: bytes, model: str | None, end: Event
+) -> None:
+    dialect = AssemblyAIRecording(RequestHead("POST", "/v2/transcript"))
+    events = [
+        *dialect.decode(Frame(Side.AGENT, Kind.BODY, 0, request_body)),
+        *dialect.ended(Side.AGENT, End.COMPLETE),
+        *dialect.answered(ResponseHead(200, "application/json")),
+        *dialect.decode(Frame(Side.PROVIDER, Kind.BODY, 0, answer)),
+        *dialect.ended(Side.PROVIDER, End.COMPLETE),
+    ]
+    assert events == [Began(Modality.STT, model=model), RequestComplete(), Answered(), end]
 
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ({"id": "t", "status": "queued", "audio_duration": None}, JobState("t", JobStatus.QUEUED)),
-        ({"id": "t", "status": "processing"}, JobState("t", JobStatus.PROCESSING)),
+        ({"id": "t", "status": "queued", "audio_duration": None}, JobState("t")),
+        ({"id": "t", "status": "processing"}, JobState("t")),
         ({"id": "t", "status": "completed", "audio_duration": 281, "speech_model_used": "universal-2",
-          "speech_model": None}, JobState("t", JobStatus.COMPLETED, 281.0, "universal-2")),
+          "speech_model": None}, JobState("t", is_done=True, model="universal-2", audio_s=281.0)),
         ({"id": "t", "status": "completed", "audio_duration": 1.5, "speech_model": "best"},
-         JobState("t", JobStatus.COMPLETED, 1.5, "best")),
+         JobState("t", is_done=True, model="best", audio_s=1.5)),
         ({"id": "t", "status": "error", "error": "Download error, unable to download https://…"},
-         JobState("t", JobStatus.ERROR, error="transcription_failed")),
-        ({"id": "t", "status": "a new one"}, None),
+         JobState("t", error="transcription_failed")),
+        ({"id": "t", "status": "a new one"}, JobState("t")),
         ({"error": "Transcript lookup error, transcript id not found"}, None),
         ([], None),
     ],
 )  # fmt: skip
-def test_job_as_it_is_polled(answer: object, expected: JobState | None) -> None:
+def test_answer_about_a_recording(answer: object, expected: JobState | None) -> None:
     assert job_state(msgspec.json.encode(answer)) == expected

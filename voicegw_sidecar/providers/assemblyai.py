@@ -2,7 +2,7 @@
 
 Knows AssemblyAI's messages and nothing about money or sockets. A live session is billed by the time it is open,
 from ``Begin`` to ``Termination``, not by the audio sent; words end at positions in the session's audio. The model
-is in the query, which must name one. A recording is asked for, then polled: `job_asked` and `job_state` read both.
+is in the query, which must name one. A recording is handed in by one request and asked for by others until it is done.
 Wire reference: https://www.assemblyai.com/docs/streaming/message-sequence and
 https://www.assemblyai.com/docs/api-reference/transcripts (read 2026-11-21), shapes as the assemblyai SDK 1.8 types
 them.
@@ -11,18 +11,29 @@ Captures: tests/captures/assemblyai_stream_*.jsonl
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
 
-from voicegw_sidecar.dialects.base import NO_EVENTS, SocketDialect, decode_json
-from voicegw_sidecar.events import AudioIn, Began, Event, Failed, Final, Interim, StreamDuration, UtteranceEnded
-from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, ErrorShape, Provider
+from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, SocketDialect, decode_json
+from voicegw_sidecar.events import (
+    AudioIn,
+    Began,
+    Deferred,
+    Event,
+    Failed,
+    Final,
+    Finished,
+    Interim,
+    RequestComplete,
+    StreamDuration,
+    UtteranceEnded,
+)
+from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, ErrorShape, JobState, Provider
 from voicegw_sidecar.terms import Modality
-from voicegw_sidecar.wire.body import short_code
-from voicegw_sidecar.wire.frames import Frame, Kind, RequestHead, Side
+from voicegw_sidecar.wire.body import BodyCopy, short_code
+from voicegw_sidecar.wire.frames import Frame, Kind, RequestHead, ResponseHead, Side
 from voicegw_sidecar.wire.pcm import pcm_format
 
 _RATE_HZ = 16_000  # what is heard where the query names no rate
@@ -113,44 +124,21 @@ class AssemblyAIStream(SocketDialect):
         return (Final(text, ends_ms[-1] / _MS_PER_S if ends_ms else None), UtteranceEnded())
 
 
-class JobStatus(enum.StrEnum):
-    """How the transcription of a recording stands."""
-
-    QUEUED = "queued"
-    PROCESSING = "processing"
-    COMPLETED = "completed"
-    ERROR = "error"
-
-
-class JobAsked(Struct, frozen=True):
-    """A recording that was handed in: ``model`` is the first wish, None where the request names none."""
-
-    id: str
-    status: JobStatus
-    model: str | None = None
-
-
-class JobState(Struct, frozen=True):
-    """What polling a recording told: ``audio_s`` and ``model`` are known once it is completed.
-
-    ``error`` is a short code where it failed; never AssemblyAI's text.
-    """
-
-    id: str
-    status: JobStatus
-    audio_s: float | None = None
-    model: str | None = None
-    error: str | None = None
-
-
 class _JobRequest(Struct, frozen=True):
     speech_models: list[str] | None = None
     speech_model: str | None = None
 
+    @property
+    def model(self) -> str | None:
+        """The first wish; None where the request names none."""
+        return self.speech_models[0] if self.speech_models else self.speech_model
+
 
 class _Job(Struct, frozen=True):
-    id: str
-    status: JobStatus
+    """A recording's transcription as AssemblyAI tells of it: handed in, or asked for."""
+
+    id: str = ""
+    status: str = ""
     audio_duration: float | None = None
     speech_model_used: str | None = None
     speech_model: str | None = None
@@ -160,22 +148,43 @@ _job_request = msgspec.json.Decoder(_JobRequest)
 _job = msgspec.json.Decoder(_Job)
 
 
-def job_asked(request: bytes | None, answer: bytes | None) -> JobAsked | None:
-    """Read ``POST /v2/transcript`` and its answer; None where the answer names no job."""
+class AssemblyAIRecording(HttpDialect):
+    """``POST /v2/transcript``: hands in a recording, which is done later and told to whoever asks for its id."""
+
+    def __init__(self, head: RequestHead) -> None:
+        super().__init__(head)
+        self._answer = BodyCopy()
+
+    def answered(self, head: ResponseHead) -> Iterable[Event]:
+        """Its answer is one JSON object."""
+        self._answer = BodyCopy(head.content_encoding)
+        return super().answered(head)
+
+    def _begun(self) -> Iterable[Event]:
+        request = decode_json(_job_request, self._request.content()) or _JobRequest()
+        return (Began(Modality.STT, model=request.model), RequestComplete())
+
+    def _answer_piece(self, data: bytes) -> Iterable[Event]:
+        self._answer.add(data)
+        return NO_EVENTS
+
+    def _answer_complete(self) -> Iterable[Event]:
+        job = decode_json(_job, self._answer.content())
+        return (Finished(),) if job is None or not job.id else (Deferred(job.id),)
+
+
+def job_state(answer: bytes) -> JobState | None:
+    """Read the answer of ``GET /v2/transcript/{id}``; None where it tells of no recording."""
     job = decode_json(_job, answer)
     if job is None or not job.id:
         return None
-    wish = decode_json(_job_request, request) or _JobRequest()
-    return JobAsked(job.id, job.status, wish.speech_models[0] if wish.speech_models else wish.speech_model)
-
-
-def job_state(answer: bytes | None) -> JobState | None:
-    """Read the answer of ``GET /v2/transcript/{id}``; None where it is none."""
-    job = decode_json(_job, answer)
-    if job is None or not job.id:
-        return None
-    error = "transcription_failed" if job.status is JobStatus.ERROR else None
-    return JobState(job.id, job.status, job.audio_duration, job.speech_model_used or job.speech_model, error)
+    return JobState(
+        job.id,
+        is_done=job.status == "completed",
+        model=job.speech_model_used or job.speech_model,
+        audio_s=job.audio_duration,
+        error="transcription_failed" if job.status == "error" else None,
+    )
 
 
 # Live, the catalogue knows the model by another name; ``u3-rt-pro`` is what it was called before
@@ -198,10 +207,13 @@ ASSEMBLYAI = Provider(
     errors=ErrorShape(_error_body),
     endpoints=(
         Endpoint("GET", "/v3/ws", Modality.STT, AssemblyAIStream, is_socket=True, catalogue_model=_catalogue_model),
+        Endpoint("POST", "/v2/transcript", Modality.STT, AssemblyAIRecording),
+        Endpoint("GET", "/v2/transcript/{}", Modality.STT, AssemblyAIRecording, reads_job=job_state),
     ),
     catalogue_id="assemblyai",
     root_paths=("/v3/ws",),
     query_credentials=("token",),
+    other_hosts=(("/v3/", "https://streaming.assemblyai.com"),),
     baselines=(Baseline(Modality.STT, 400, "curated", "2026-05-11"),),
     # AssemblyAI itself has no default; this is what LiveKit's and Pipecat's agents ask for
     default_models=((Modality.STT, "universal-3-6-pro"),),
