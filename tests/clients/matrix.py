@@ -13,6 +13,12 @@ _HEAD = """\
 | client | call | to | metered | priced | at a spent budget |
 |---|---|---|---|---|---|
 """
+_PASTE_HEAD = """
+What each was given, for project acme:
+
+| client | line to paste |
+|---|---|
+"""
 _UNITS = (
     ("input_tokens", "tokens"), ("output_tokens", "tokens"), ("output_audio_tokens", "tokens"),
     ("characters", "characters"), ("audio_s", "seconds"),
@@ -20,8 +26,16 @@ _UNITS = (
 
 
 def table(cases: Sequence[Case], seen: Mapping[str, tuple[Played, Played]]) -> str:
-    """Return the table, a line a case; every case in it was relayed with the payload it has directly."""
-    return _HEAD + "".join(_line(case, *seen[case.name]) for case in cases)
+    """Return the table, a line a case, and the lines to paste; every case was relayed with its direct payload."""
+    pasted = dict.fromkeys((case.client, _pasted(case)) for case in cases)
+    lines = "".join(f"| {client} | `{line}` |\n" for client, line in pasted)
+    return _HEAD + "".join(_line(case, *seen[case.name]) for case in cases) + _PASTE_HEAD + lines
+
+
+def _pasted(case: Case) -> str:
+    return case.paste.replace("{base}", f"http://127.0.0.1:8080/p/acme/{case.provider}").replace(
+        "{ws}", f"ws://127.0.0.1:8080/p/acme/{case.provider}"
+    )
 
 
 def with_table(page: str, text: str) -> str:

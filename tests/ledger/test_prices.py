@@ -23,12 +23,15 @@ TOKENS = [
     Usage(input_tokens=1_234_567, cached_input_tokens=1024, output_tokens=1),
     Usage(input_tokens=300_001, cached_input_tokens=300_001, output_tokens=77, reasoning_tokens=70),
     Usage(input_tokens=50, input_audio_tokens=40, output_tokens=30, output_audio_tokens=20),
-]
+    Usage(input_tokens=9000, cached_input_tokens=4000, cache_write_tokens=3000, output_tokens=11),
+    Usage(input_tokens=900, cached_input_tokens=500, cached_input_audio_tokens=300, input_audio_tokens=600,
+          output_tokens=120, output_audio_tokens=100),
+]  # fmt: skip
 UNITS = [Usage(audio_s=0.1), Usage(audio_s=3599.999999), Usage(characters=1), Usage(characters=12_345)]
 MODELS = [
     (provider.id, model.id)
     for provider in data.providers
-    if provider.id in ("openai", "deepgram", "cartesia")
+    if provider.id in ("openai", "anthropic", "groq", "deepgram", "assemblyai", "cartesia", "elevenlabs")
     for model in provider.models
 ]
 
@@ -55,6 +58,8 @@ def by_catalogue(usage: Usage, provider: str, model: str) -> int | None:
         voice_prices.Usage(
             input_tokens=usage.input_tokens,
             cache_read_tokens=usage.cached_input_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            cache_audio_read_tokens=usage.cached_input_audio_tokens,
             output_tokens=output,
             input_audio_tokens=usage.input_audio_tokens,
             output_audio_tokens=usage.output_audio_tokens,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import struct
 from abc import ABC, abstractmethod
 
 from aiohttp import web
@@ -14,6 +17,7 @@ from voicegw_sidecar.relay.tap import Tap
 from voicegw_sidecar.relay.upstream import Dialler
 from voicegw_sidecar.wire.frames import End
 
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 RELAYED = web.ResponseKey("relayed", frozenset[str])
 """Key under which an answer holds its provider's header names: the server library may add none."""
 
@@ -51,6 +55,16 @@ class RelayedExchange(ABC):
         await self._settle()
         return refusal_response(self._plan.refuse(error))
 
+    def _abort(self, *, is_reset: bool) -> None:
+        """Break the agent's connection as the provider's broke: with a reset, or an end that came too early."""
+        transport = self._request.transport
+        if transport is None:
+            return
+        connection = transport.get_extra_info("socket")
+        if is_reset and connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        transport.abort()
+
     async def _settle(self) -> None:
         """Wait for the rows of what has ended, before the last piece goes on."""
         if self._plan.is_recorded:
@@ -60,3 +74,12 @@ class RelayedExchange(ABC):
 def refusal_response(refusal: Refusal) -> web.Response:
     """An answer of the sidecar's own."""
     return web.Response(status=refusal.status, headers=CIMultiDict(refusal.headers), body=refusal.body)
+
+
+def is_reset(error: BaseException | None) -> bool:
+    """Say whether a connection broke by a reset, however the library wraps it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ECONNRESET:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -14,7 +14,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from voicegw_sidecar.errors import SidecarError
-from voicegw_sidecar.relay.exchange import RELAYED, RelayedExchange
+from voicegw_sidecar.relay.exchange import RELAYED, RelayedExchange, is_reset
 from voicegw_sidecar.relay.headers import to_answer, to_send
 from voicegw_sidecar.relay.upstream import headers_of, start_waiting
 from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
@@ -91,13 +91,15 @@ class HttpExchange(RelayedExchange):
         keep = self._filter(upstream)
         if keep is not None:
             answer.content_length = None  # what is left out would make a stated length a lie
+        connection = upstream.connection
+        protocol = None if connection is None else connection.protocol  # it alone knows how the connection broke
         await answer.prepare(self._request)
         try:
             await self._answer_body(upstream, answer, keep)
         except (aiohttp.ClientError, TimeoutError, ConnectionResetError) as error:
             if isinstance(error, aiohttp.ClientConnectionResetError) and not isinstance(error, aiohttp.ClientOSError):
                 raise asyncio.CancelledError from None  # the agent's side of the connection is gone
-            await self._break_off()
+            await self._break_off(is_reset=is_reset(protocol.exception() if protocol is not None else error))
         return answer
 
     def _answer_head(self, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
@@ -160,15 +162,14 @@ class HttpExchange(RelayedExchange):
         self._tap.ended(Side.PROVIDER, End.COMPLETE, now_ns)
         self._tap.closed(End.COMPLETE, now_ns)
 
-    async def _break_off(self) -> None:
+    async def _break_off(self, *, is_reset: bool) -> None:
         """The provider's body broke: the agent's must break too, never end as if it were whole."""
         self._end = End.BROKEN
         now_ns = self._clock.monotonic_ns()
         self._tap.ended(Side.PROVIDER, End.BROKEN, now_ns)
         self._tap.closed(End.BROKEN, now_ns)
         await self._settle()
-        if self._request.transport is not None:
-            self._request.transport.abort()
+        self._abort(is_reset=is_reset)
 
     def _filter(self, upstream: aiohttp.ClientResponse) -> SseFilter | None:
         is_readable = upstream.headers.get("Content-Encoding", "identity").lower() == "identity"

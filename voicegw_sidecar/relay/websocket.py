@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from voicegw_sidecar import tasks
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.errors import SidecarError
-from voicegw_sidecar.relay.exchange import RELAYED, RelayedExchange, refusal_response
+from voicegw_sidecar.relay.exchange import RELAYED, RelayedExchange, is_reset, refusal_response
 from voicegw_sidecar.relay.headers import to_answer, to_send
 from voicegw_sidecar.relay.plan import Plan, Refusal
 from voicegw_sidecar.relay.upstream import MESSAGE_LIMIT_BYTES, Dialler, RefusedHandshake, headers_of
@@ -178,8 +178,7 @@ class SocketExchange(RelayedExchange):
         if closed.payload is None:
             self._ended(Side.PROVIDER, End.BROKEN)
             await self._settle()
-            if self._request.transport is not None:
-                self._request.transport.abort()  # no close frame came, so none is made up
+            self._abort(is_reset=is_reset(provider.exception()))  # no close frame came, so none is made up
             return
         await _say_close(provider, closed.payload)
         self._ended(Side.PROVIDER, End.COMPLETE if _is_orderly(closed.payload) else End.BROKEN)

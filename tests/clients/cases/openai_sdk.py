@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from openai import AsyncOpenAI, OpenAI
 
 from tests.clients.case import TIMEOUT_S, Case
+from tests.clients.test_openai_sdk import wav
+from tests.simulator.sounds import buzz
 from tests.simulator.test_openai import ASKED
 
 PASTE = 'AsyncOpenAI(base_url="{base}/v1")'
@@ -36,8 +39,48 @@ async def chat_sync(base: str) -> object:
     return await asyncio.to_thread(call)
 
 
+async def responses(base: str) -> object:
+    async with client(base) as openai:
+        return (await openai.responses.create(model="gpt-4.1-mini", input="Where is my order?")).output_text
+
+
+async def responses_streamed(base: str) -> object:
+    async with client(base) as openai:
+        stream = await openai.responses.create(model="gpt-4.1-mini", input="Where is my order?", stream=True)
+        return "".join([event.delta async for event in stream if event.type == "response.output_text.delta"])
+
+
+async def transcription(base: str) -> object:
+    async with client(base) as openai:
+        return (await openai.audio.transcriptions.create(model="whisper-1", file=wav(buzz()))).text
+
+
+async def speech(base: str) -> object:
+    async with client(base) as openai:
+        spoken = await openai.audio.speech.create(
+            model="tts-1", voice="alloy", input="Hello there.", response_format="pcm"
+        )
+        return len(await spoken.aread())
+
+
+async def realtime(base: str) -> object:
+    """A written question, answered in text, over a realtime socket."""
+    item: Any = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Where is my order?"}]}
+    async with client(base) as openai, openai.realtime.connect(model="gpt-realtime") as connection:
+        await connection.conversation.item.create(item=item)
+        await connection.response.create(response={"output_modalities": ["text"]})
+        async for event in connection:
+            if event.type == "response.done":
+                return event.response.status
+    return None
+
+
 CASES = (
     Case("openai SDK", "chat", "openai", "openai.chat", PASTE, chat),
     Case("openai SDK", "chat, streamed", "openai", "openai.chat", PASTE, chat_streamed),
     Case("openai SDK", "chat, sync client", "openai", "openai.chat", PASTE, chat_sync),
+    Case("openai SDK", "response", "openai", "openai.responses", PASTE, responses),
+    Case("openai SDK", "response, streamed", "openai", "openai.responses", PASTE, responses_streamed),
+    Case("openai SDK", "transcription", "openai", "openai.transcriptions", PASTE, transcription),
+    Case("openai SDK", "speech", "openai", "openai.speech", PASTE, speech),
 )
