@@ -248,7 +248,7 @@ class Intercept:
                 call.project.id, call.target.session_id, call.provider.id, call.provider.catalogue_id, is_local=False
             )
             row_id = self._recorder.next_id()
-            modality = call.endpoint.modality if call.endpoint is not None else None
+            modality = call.endpoint.modality_of(call.head) if call.endpoint is not None else None
             self._recorder.refused(row_id, identity, modality, None, error)
             headers = (*headers, ("X-VoiceGW-Exchange", row_id))
         return refusal(error, call.provider, call.headers, headers)

@@ -45,6 +45,7 @@ class Observation:
         self._head = head
         self._recorder = recorder
         self._is_socket = is_socket
+        self._modality = None if endpoint is None else endpoint.modality_of(head)
         self._dialect = _dialect(endpoint, head, is_socket=is_socket)
         self._meter = Meter()
         self._row_ids: dict[int, str] = {}
@@ -57,6 +58,7 @@ class Observation:
         self._has_begun = False
         self._holds: dict[int, Hold] = {}
         self._waiting_hold: Hold | None = None
+        self._is_over = False
         self._defer = defer
         self._job: tuple[str, str] | None = None
         self.first_id = recorder.next_id()
@@ -98,6 +100,7 @@ class Observation:
 
     def closed(self, end: End, at_ns: int) -> None:
         """Close what is still open; work that the provider goes on with is handed over as it is."""
+        self._is_over = True
         if self._job is not None and self._defer is not None and self._row_ids:
             self._release()
             self._defer(self._job, self, at_ns)
@@ -119,7 +122,7 @@ class Observation:
         """Close the exchange of a job, now that it is known how it ended."""
         self._job = job if state.is_done else None
         if not self._has_begun:
-            self._apply((Began(self._endpoint.modality if self._endpoint else None, model=state.model),), at_ns)
+            self._apply((Began(self._modality, model=state.model),), at_ns)
         events: list[Event] = [] if state.model is None else [Named(state.model)]
         if state.error is not None:
             events.append(Failed(state.error))
@@ -136,6 +139,8 @@ class Observation:
     def expect(self, modality: Modality | None, model: str | None = None) -> None:
         """Reserve for the exchange that is about to begin; replaces what was reserved for one that did not."""
         self._release()
+        if self._is_over:  # frames may still come while closes are exchanged: nothing begins any more
+            return
         self._waiting_hold = self._recorder.hold(self._identity, modality, model)
 
     def asks(self, frame: Frame) -> Ask | None:
@@ -149,7 +154,7 @@ class Observation:
 
     def refused(self, ask: Ask, error: Refused) -> None:
         """Record that the next exchange of an open socket was refused."""
-        modality = self._endpoint.modality if self._endpoint else None
+        modality = self._modality
         self._recorder.refused(self._recorder.next_id(), self._identity, modality, ask.model, error)
 
     @property
@@ -159,12 +164,13 @@ class Observation:
 
     def degrade(self, at_ns: int) -> None:
         """Metering failed: close the rows that exist, or leave one that says so; usage stays unknown."""
+        self._is_over = True
         self._release()
         for hold in self._holds.values():  # first of all: a hold that stays would eat the budget for good
             self._recorder.budgets.release(hold)
         for ref in list(self._row_ids) or [0]:
             row_id = self._row_ids.pop(ref, self.first_id)
-            modality = self._endpoint.modality if self._endpoint else None
+            modality = self._modality
             marks_ns = {Mark.STARTED: at_ns, Mark.ENDED: at_ns}
             exchange = Exchange(ref, modality, None, Status.DEGRADED, marks_ns, error="metering_failed")
             self._close(row_id, exchange)
@@ -187,7 +193,7 @@ class Observation:
     def _begin_unless_begun(self, at_ns: int) -> None:
         """A refused handshake, or an answer before the upload was through, is an exchange all the same."""
         if not self._has_begun:
-            self._apply((Began(self._endpoint.modality if self._endpoint else None),), at_ns)
+            self._apply((Began(self._modality),), at_ns)
 
     def _apply(self, events: Iterable[Event], at_ns: int) -> None:
         for event in events:

@@ -65,7 +65,7 @@ async def test_block_refuses_a_socket_by_its_address_or_by_its_first_message(sta
         async with bench.sidecar.http.get(bench.url(path), headers={"Upgrade": "websocket"}) as answer:
             assert (answer.status, answer.headers["X-VoiceGW-Error"]) == (402, "unpriced_model")
         async with bench.sidecar.http.ws_connect(bench.url(SPEAK)) as socket:
-            await socket.send_json({**generation("one", "Hello."), "model_id": "sonic-99"})
+            await socket.send_json({**generation("one", "Hello."), "model_id": "unheard-of"})
             assert (await socket.receive_json(timeout=5))["type"] == "error"
             assert (await socket.receive(timeout=5)).data == 1008
         assert bench.simulator.ledger.work("cartesia.tts") == []

@@ -48,8 +48,8 @@ def with_table(page: str, text: str) -> str:
 def _line(case: Case, well: Played, spent: Played) -> str:
     row = next(row for row in well.rows if row.modality is not None)
     attempts = len(spent.rows)
-    refusal = f"`{spent.relayed.error}`" if spent.relayed.error else "refused"
-    asked = "" if attempts == 1 else f", asks {attempts} times"
+    refusal = f"`{spent.relayed.error}`" if spent.relayed.error else "served: it costs nothing"
+    asked = "" if attempts == 1 or not spent.relayed.error else f", asks {attempts} times"
     cells = (case.client, case.call, f"`{case.provider}` {_what(case, row)}", _metered(row), _priced(case, row),
              refusal + asked)  # fmt: skip
     return f"| {' | '.join(cells)} |\n"

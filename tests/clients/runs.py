@@ -81,7 +81,8 @@ async def _play(cases: list[Case]) -> list[Played]:
             simulator = near[name] = await stack.enter_async_context(_simulator(case, fault))
             projects[name] = {"providers": {case.provider: {"base_url": simulator.base_url(case.provider)}}}
         for case in cases:
-            projects[_spent(case)] = {"daily_budget": 0.000000001, "budget_action": "block"}
+            providers = projects[_project(case, None)]["providers"]
+            projects[_spent(case)] = {"daily_budget": 1e-9, "budget_action": "block", "providers": providers}
         sidecar = await stack.enter_async_context(_sidecar(folder, projects))
         for case in cases:
             await _spend(sidecar, _spent(case))

@@ -295,7 +295,11 @@ async def test_speech_over_http_by_the_sync_client_and_livekit(bench: Bench) -> 
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(401, 1), (402, 1), (429, 3), (500, 3)])
-async def test_errors_of_a_recording_raise_what_they_raise_directly(bench: Bench, status: int, attempts: int) -> None:
+async def test_errors_of_a_recording_raise_what_they_raise_directly(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, status: int, attempts: int
+) -> None:
+    monkeypatch.setattr("deepgram.core.http_client.INITIAL_RETRY_DELAY_SECONDS", 0.01)  # as many attempts, in less time
+
     async def failing(base: str) -> tuple[int | None, object, int]:
         before = len(bench.simulator.ledger.entries("deepgram.prerecorded"))
         failure = Failure(

@@ -162,7 +162,11 @@ async def test_livekit_stt_and_tts(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(401, 1), (402, 1), (429, 3), (500, 3)])
-async def test_the_providers_errors_raise_what_they_raise_directly(bench: Bench, status: int, attempts: int) -> None:
+async def test_the_providers_errors_raise_what_they_raise_directly(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, status: int, attempts: int
+) -> None:
+    monkeypatch.setattr("groq._base_client.INITIAL_RETRY_DELAY", 0.01)  # as many attempts, in less time
+
     async def failing(base_url: str) -> tuple[type, str, int]:
         before = len(bench.simulator.ledger.entries("groq.chat"))
         failure = Failure(FailureKind.STATUS, status=status, retry_after_s=0 if status == 429 else None)

@@ -31,6 +31,11 @@ WORDS = [
     "inputs", "contextId", "isFinal", "is_final", "flush", "close_context", "close_socket", "audio_base64",
     "message_type", "input_audio_chunk", "audio_base_64", "committed_transcript", "partial_transcript",
     "committed_transcript_with_timestamps", "Begin", "Turn", "end_of_turn", "turn_order", "Termination",
+    "response.create", "response.created", "response.done", "response.completed", "response.output_text.delta",
+    "response.output_audio.delta", "input_audio_buffer.append", "input_audio_buffer.committed", "session.update",
+    "input_audio_buffer.speech_stopped", "audio_end_ms", "item_id", "response", "id", "status", "output", "item",
+    "conversation.item.input_audio_transcription.completed", "TurnInfo", "EndOfTurn", "event", "SpeechMetadata",
+    "transcript", "flush_done", "prompt_eval_count", "eval_count", "message", "response", "stream_id",
     "*", "a",
 ]  # fmt: skip
 scalars = (

@@ -71,7 +71,7 @@ class Meter:
         self._is_stream = False
         self._stream_model: str | None = None
         self._billed_s = 0.0
-        self._transcribed_s = 0.0  # audio position at the end of the previous utterance or response
+        self._heard_until_s: dict[Modality | None, float] = {}  # audio position when the previous one of a kind ended
         self._duration_s: float | None = None
         self._billed_since_ns: int | None = None  # set where the session's time is billed, not its audio
         self._now_ns = 0
@@ -217,7 +217,7 @@ class Meter:
         basis = FirstBasis.PROVIDER
         if position_s is None:
             position_s, basis = self._clock.voiced_until_s, FirstBasis.SOUND_LEVEL
-            if position_s is not None and position_s <= self._transcribed_s:
+            if position_s is not None and position_s <= self._heard_until_s.get(running.modality, 0.0):
                 position_s = None  # nothing loud since the previous utterance: that one's end is not this one's
         ended_ns = None if position_s is None else self._clock.time_of(position_s)
         if ended_ns is None:
@@ -237,7 +237,7 @@ class Meter:
         running.marks_ns[Mark.ENDED] = at_ns
         self._closed.append(self._exchange(running, status, error))
         if running.modality in (Modality.STT, Modality.S2S):
-            self._transcribed_s = self._clock.position_s
+            self._heard_until_s[running.modality] = self._clock.position_s
         if self._is_stream and running.modality is Modality.STT:
             self._billed_s = max(self._billed_s, self._heard_s())
 
@@ -276,7 +276,8 @@ class Meter:
         is_listening = self._is_stream and running.modality is Modality.STT
         if is_listening and running.reported is None and status is not Status.REFUSED:
             return Usage(audio_s=self._stretch_s()), False
-        return usage_of(running, status, self._clock.position_s - self._transcribed_s)
+        heard_s = self._clock.position_s - self._heard_until_s.get(running.modality, 0.0)
+        return usage_of(running, status, heard_s)
 
     def _heard_s(self) -> float:
         """Seconds of the whole stream so far: as the provider counts them once it has said so, else as relayed.

@@ -212,7 +212,6 @@ ASSEMBLYAI = Provider(
     ),
     catalogue_id="assemblyai",
     root_paths=("/v3/ws",),
-    query_credentials=("token",),
     other_hosts=(("/v3/", "https://streaming.assemblyai.com"),),
     baselines=(Baseline(Modality.STT, 400, "curated", "2026-05-11"),),
     # AssemblyAI itself has no default; this is what LiveKit's and Pipecat's agents ask for

@@ -96,8 +96,14 @@ class Endpoint(Struct, frozen=True):
     is_socket: bool = False
     catalogue_model: Callable[[str, RequestHead], str] | None = None
     refusal_frame: Callable[[str, str, str], dict[str, object]] | None = None
+    modality_by: Callable[[RequestHead], Modality] | None = None
+    """What kind of work it is, where the address tells."""
     reads_job: Callable[[bytes], JobState | None] | None = None
     """Reads the answer of a GET that asks how a job stands; such an endpoint has no exchange of its own."""
+
+    def modality_of(self, head: RequestHead) -> Modality:
+        """Return what kind of work a request asks for."""
+        return self.modality if self.modality_by is None else self.modality_by(head)
 
     def matches(self, method: str, path: str, is_socket: bool) -> bool:
         """Say whether a request is for this endpoint; ``{}`` in the path stands for one segment."""
@@ -129,8 +135,6 @@ class Provider(Struct, frozen=True):
     """Where it belongs instead if it is for a realtime model."""
     mend_query: Callable[[str, str], str] | None = None
     """Takes path and raw query, and returns the query without what clients add and the provider refuses."""
-    query_credentials: tuple[str, ...] = ()
-    """Query parameters that may carry a key."""
     other_hosts: tuple[tuple[str, str], ...] = ()
     """Path prefixes that the vendor serves at another address; a configured ``base_url`` replaces these too."""
     baselines: tuple[Baseline, ...] = ()

@@ -328,5 +328,4 @@ CARTESIA = Provider(
     default_models=((Modality.STT, "ink-2"), (Modality.TTS, "sonic-3")),
     catalogue_id="cartesia",
     root_paths=("/stt/websocket", "/stt/turns/websocket", "/tts/websocket", "/tts/bytes", "/tts/sse"),
-    query_credentials=("api_key", "access_token"),
 )

@@ -252,7 +252,6 @@ ELEVENLABS = Provider(
     catalogue_id="elevenlabs",
     root_paths=("/v1/text-to-speech", "/v1/speech-to-text"),
     missing_v1=("text-to-speech", "text-to-dialogue", "speech-to-text"),
-    query_credentials=("xi-api-key", "single_use_token", "token"),
     baselines=(
         Baseline(Modality.TTS, 400, "curated", "2026-05-11"),
         Baseline(Modality.STT, 410, "pipecat-ai 1.14 stt_latency.py: Scribe realtime, P99 to transcript", "2026-11-21"),

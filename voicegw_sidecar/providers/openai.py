@@ -15,6 +15,7 @@ from voicegw_sidecar.dialects.openai_realtime import OpenAIRealtime
 from voicegw_sidecar.dialects.openai_responses import OpenAIResponses, OpenAIResponsesSocket
 from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, ErrorShape, Provider
 from voicegw_sidecar.terms import Modality
+from voicegw_sidecar.wire.frames import RequestHead
 
 # What OpenAI's own clients match on when money is the matter; other codes are our own words.
 _NATIVE_CODES = {"budget_exceeded": "insufficient_quota", "budget_throttled": "insufficient_quota"}
@@ -41,6 +42,10 @@ def openai_endpoints(prefix: str = "/v1", transcription: DialectFactory = OpenAI
         Endpoint("POST", f"{prefix}/audio/speech", Modality.TTS, OpenAISpeech),
         Endpoint("POST", f"{prefix}/audio/transcriptions", Modality.STT, transcription),
     )
+
+
+def _realtime_modality(head: RequestHead) -> Modality:
+    return Modality.STT if head.parameter("intent") == "transcription" else Modality.S2S
 
 
 def _mended_query(path: str, query: str) -> str:
@@ -72,7 +77,15 @@ OPENAI = Provider(
             is_socket=True,
             refusal_frame=_error_frame,
         ),
-        Endpoint("GET", "/v1/realtime", Modality.S2S, OpenAIRealtime, is_socket=True, refusal_frame=_error_frame),
+        Endpoint(
+            "GET",
+            "/v1/realtime",
+            Modality.S2S,
+            OpenAIRealtime,
+            is_socket=True,
+            refusal_frame=_error_frame,
+            modality_by=_realtime_modality,
+        ),
     ),
     catalogue_id="openai",
     baselines=(

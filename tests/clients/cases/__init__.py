@@ -1,5 +1,14 @@
 """The clients that are played, a file each."""
 
-from tests.clients.cases import livekit, openai_sdk
+from tests.clients.cases import (
+    anthropic_sdk,
+    assemblyai_sdk,
+    cartesia_sdk,
+    deepgram_sdk,
+    elevenlabs_sdk,
+    groq_sdk,
+    livekit,
+    openai_sdk,
+)
 
-MODULES = (openai_sdk, livekit)
+MODULES = (openai_sdk, anthropic_sdk, groq_sdk, deepgram_sdk, assemblyai_sdk, cartesia_sdk, elevenlabs_sdk, livekit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from livekit.plugins import anthropic, assemblyai, cartesia, deepgram, elevenlab
 
 from tests.clients.case import TIMEOUT_S, Case
 from tests.simulator.sounds import PCM, buzz, frames
+from voicegw_sidecar.simulator.speech import silence, sound
+from voicegw_sidecar.wire.pcm import PcmFormat
 
 OPTIONS = APIConnectOptions(max_retry=2, retry_interval=0.05, timeout=TIMEOUT_S)
 TEXT = "Your order has left the warehouse. It arrives on Friday."
@@ -115,6 +118,38 @@ def recognising(make: Callable[[str], stt.STT]) -> Run:
 
 
 KEY: dict[str, Any] = {"api_key": "k"}
+VOICE_24K = PcmFormat("pcm_s16le", 24_000)
+
+
+async def conversing(base: str) -> object:
+    """A spoken question; returns whether its answer was spoken."""
+    async with http_context.open():
+        model = openai.realtime.RealtimeModel(
+            model="gpt-realtime", base_url=f"{base}/v1/realtime", conn_options=OPTIONS, **KEY
+        )
+        session = model.session()
+        told: asyncio.Queue[Any] = asyncio.Queue()
+        session.on("generation_created", told.put_nowait)
+        session.on("error", told.put_nowait)
+        audio = silence(VOICE_24K, 0.2) + sound(VOICE_24K, 0.0, 0.6) + silence(VOICE_24K, 1.0)
+        try:
+            for start in range(0, len(audio), 2400):
+                frame = audio[start : start + 2400]
+                session.push_audio(rtc.AudioFrame(frame, VOICE_24K.rate_hz, 1, len(frame) // 2))
+            while True:
+                found = await told.get()
+                if isinstance(found, llm.GenerationCreatedEvent):
+                    break
+                if not found.recoverable:
+                    raise found.error
+            length_s = 0.0
+            async for message in found.message_stream:
+                async for heard in message.audio_stream:
+                    length_s += heard.duration
+            return length_s > 0
+        finally:
+            await session.aclose()
+            await model.aclose()
 
 
 def case(client: str, call: str, endpoint: str, arguments: str, run: Run, **more: Any) -> Case:
@@ -134,6 +169,8 @@ LLM = (
          is_socket=True, refused_attempts=3),
     case("groq.LLM", "chat", "groq.chat", 'base_url="{base}/openai/v1"',
          answering(lambda base: groq.LLM(model="llama-3.3-70b-versatile", base_url=f"{base}/openai/v1", **KEY))),
+    case("openai.LLM.with_ollama", "chat", "ollama.openai_chat", 'base_url="{base}/v1"',
+         answering(lambda base: openai.LLM.with_ollama(model="qwen2.5:3b", base_url=f"{base}/v1"))),
     case("anthropic.LLM", "message", "anthropic.messages", 'base_url="{base}"',
          answering(lambda base: anthropic.LLM(model="claude-haiku-4-5", base_url=base, **KEY))),
 )  # fmt: skip
@@ -153,6 +190,9 @@ STT = (
     case("cartesia.STT", "turns", "cartesia.turns", 'base_url="{base}"',
          listening(lambda base: cartesia.STT(model="ink-2", base_url=base, **KEY)),
          is_socket=True, break_after=2, leaves_early=True),
+    case("cartesia.STT", "ink-whisper", "cartesia.manual", 'base_url="{base}"',
+         listening(lambda base: cartesia.STT(model="ink-whisper", base_url=base, **KEY), flushes=True),
+         is_socket=True, leaves_early=True),
     case("elevenlabs.STT", "stream", "elevenlabs.scribe", 'base_url="{base}/v1"',
          listening(lambda base: elevenlabs.STT(
              model="scribe_v2_realtime", base_url=f"{base}/v1", server_vad={}, **KEY)),
@@ -182,9 +222,22 @@ TTS = (
          is_unpriced="Deepgram publishes none"),
     case("cartesia.TTS", "stream", "cartesia.tts", 'base_url="{base}"',
          speaking(lambda base: cartesia.TTS(base_url=base, **KEY)), is_socket=True),
+    case("cartesia.TTS", "sentence", "cartesia.bytes", 'base_url="{base}"',
+         speaking_whole(lambda base: cartesia.TTS(base_url=base, **KEY))),
     case("elevenlabs.TTS", "stream", "elevenlabs.contexts", 'base_url="{base}/v1"',
          speaking(lambda base: elevenlabs.TTS(base_url=f"{base}/v1", encoding="pcm_24000", **KEY)), is_socket=True),
     case("elevenlabs.TTS", "sentence", "elevenlabs.speech", 'base_url="{base}/v1"',
          speaking_whole(lambda base: elevenlabs.TTS(base_url=f"{base}/v1", encoding="pcm_24000", **KEY))),
 )  # fmt: skip
-CASES = (*LLM, *STT, *TTS)
+LOCAL = (
+    case("openai.STT", "on a local whisper", "whisper.transcriptions", 'base_url="{base}/v1", api_key="none"',
+         recognising(lambda base: openai.STT(model="large-v3", base_url=f"{base}/v1", **KEY))),
+    case("openai.TTS", "on a local kokoro", "kokoro.speech", 'base_url="{base}/v1", api_key="none"',
+         speaking_whole(lambda base: openai.TTS(
+             model="kokoro", voice="af_bella", base_url=f"{base}/v1", response_format="pcm", **KEY))),
+)  # fmt: skip
+S2S = (
+    case("openai.realtime.RealtimeModel", "conversation", "openai.realtime", 'base_url="{base}/v1/realtime"',
+         conversing, is_socket=True, leaves_early=True, break_after=3, refused_attempts=3),
+)  # fmt: skip
+CASES = (*LLM, *STT, *TTS, *LOCAL, *S2S)

@@ -94,11 +94,12 @@ async def run(
 
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
-    speaking = asyncio.create_task(speak())
+    speaking, running = asyncio.create_task(speak()), asyncio.create_task(runner.run())
     try:
-        await runner.run()
+        await asyncio.wait([running])
     finally:
         speaking.cancel()
+        running.cancel()
     if errors:
         raise failure(errors, is_usable=service.is_usable)
     return ears.heard
