@@ -14,6 +14,8 @@ from voicegw_sidecar.simulator import Failure, FailureKind
 
 TIMEOUT_S = 1.0
 """What a case gives its client as time limit, where the client takes one: a hanging provider is noticed after it."""
+LIMIT_S = 8.0
+"""What a run may take, unless its case says otherwise."""
 
 
 class Case(Struct, frozen=True):
@@ -40,6 +42,7 @@ class Case(Struct, frozen=True):
     leaves_early: bool = False
     break_after: int = 1
     """Messages or chunks of the answer before it breaks off: so many that the exchange has begun."""
+    limit_s: float = LIMIT_S
     is_unpriced: str = ""
     """Why there is no price, where there is none."""
 

@@ -32,7 +32,6 @@ from voicegw_sidecar.store.queries.exchanges import Filter, exchanges
 from voicegw_sidecar.store.records import ExchangeRow
 
 AT_ONCE = 12
-LIMIT_S = 8.0
 WELL, SPENT = "well", "spent"
 
 
@@ -154,7 +153,7 @@ class _sidecar:
 async def _run(case: Case, base: str, simulator: Simulator | None) -> Outcome:
     value, error, status, message = None, "", None, ""
     try:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(case.limit_s):
             value = await case.run(base)
     except Exception as caught:  # whatever a client raises is what is compared
         error, message = type(caught).__name__, str(caught)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from voice_prices import data
@@ -86,3 +88,15 @@ def test_deepgram_listen_is_priced_by_its_language(model: str, language: str, ex
     assert endpoint.catalogue_model is not None
     head = RequestHead("GET", "/v1/listen", (("model", model), ("language", language)))
     assert endpoint.catalogue_model(model, head) == expected
+
+
+def test_the_documentation_lists_every_default_model_and_baseline() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
+    section = page.partition("## Default models")[2].partition("\n## ")[0]
+    for provider in ALL:
+        [line] = [line for line in section.splitlines() if line.startswith(f"| `{provider.id}` |")]
+        for _, model in provider.default_models:
+            assert f"`{model}`" in line
+        for baseline in provider.baselines:
+            assert f"{baseline.ms} ms" in line
+            assert baseline.source == "curated" or "http" in baseline.source or "pipecat" in baseline.source

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from voicegw_sidecar.dialects.base import HttpDialect, decode_json
 from voicegw_sidecar.events import Began, Event, Failed, Finished, Reasoned, RequestComplete, TextOut, Used
-from voicegw_sidecar.providers.base import AuthStyle, Endpoint, Provider
+from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, Provider
 from voicegw_sidecar.providers.openai import OPENAI_ERRORS, openai_endpoints
 from voicegw_sidecar.terms import NOTHING_USED, Modality, Usage
 from voicegw_sidecar.wire.frames import RequestHead
@@ -134,4 +134,12 @@ OLLAMA = Provider(
     is_local=True,
     missing_v1=("chat",),
     default_models=((Modality.LLM, "qwen2.5:3b"),),
+    baselines=(
+        Baseline(
+            Modality.LLM,
+            150,
+            "https://chimeraforge.vercel.app/reports/ollama-benchmark-report: 8B at q4_0, warm, laptop GPU",
+            "2026-11-21",
+        ),
+    ),
 )

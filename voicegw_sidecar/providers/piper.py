@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, decode_json
 from voicegw_sidecar.events import AudioOut, Began, Event, Finished, RequestComplete, TextIn
-from voicegw_sidecar.providers.base import AuthStyle, Endpoint, Provider
+from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, Provider
 from voicegw_sidecar.providers.openai import OPENAI_ERRORS
 from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.frames import RequestHead
@@ -61,4 +61,12 @@ PIPER = Provider(
         Endpoint("POST", "/synthesize", Modality.TTS, PiperSpeech),
     ),
     is_local=True,
+    baselines=(
+        Baseline(
+            Modality.TTS,
+            1400,
+            "https://picovoice.ai/docs/benchmark/tts: the fastest open engine on a CPU; Piper is among the slower",
+            "2026-11-21",
+        ),
+    ),
 )

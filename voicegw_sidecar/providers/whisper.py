@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voicegw_sidecar.providers.base import AuthStyle, Provider
+from voicegw_sidecar.providers.base import AuthStyle, Baseline, Provider
 from voicegw_sidecar.providers.openai import OPENAI_ERRORS, openai_endpoints
 from voicegw_sidecar.terms import Modality
 
@@ -14,4 +14,12 @@ WHISPER = Provider(
     endpoints=openai_endpoints(),
     is_local=True,
     default_models=((Modality.STT, "large-v3"),),
+    baselines=(
+        Baseline(
+            Modality.STT,
+            500,
+            "https://zarvent.github.io/voice2machine/en/adr/003-faster-whisper: 5 s of audio, consumer GPU",
+            "2026-11-21",
+        ),
+    ),
 )

@@ -18,7 +18,9 @@ PASTE = (
     'AsyncDeepgramClient(environment=DeepgramClientEnvironment(base="{base}", production="{ws}", '
     'agent="{base}", agent_rest="{base}"))'
 )
-LISTEN: dict[str, Any] = {"model": "nova-3", "encoding": "linear16", "sample_rate": 16000, "punctuate": "true"}
+LISTEN: dict[str, Any] = {
+    "model": "nova-3", "encoding": "linear16", "sample_rate": 16000, "punctuate": "true", "vad_events": "true",
+}  # fmt: skip
 FLUX: dict[str, Any] = {"model": "flux-general-en", "encoding": "linear16", "sample_rate": 16000}
 SPEAK: dict[str, Any] = {"model": "aura-2-thalia-en", "encoding": "linear16", "sample_rate": 24000}
 SPEAK_FLUX: dict[str, Any] = {"model": "flux-alexis-en", "encoding": "linear16", "sample_rate": 24000}
@@ -101,8 +103,8 @@ def case(call: str, endpoint: str, run: Any, **more: Any) -> Case:
 
 
 CASES = (
-    case("listen", "deepgram.listen", listen, is_socket=True, break_after=2),
-    case("listen, sync client", "deepgram.listen", listen_sync, is_socket=True, break_after=2),
+    case("listen", "deepgram.listen", listen, is_socket=True),
+    case("listen, sync client", "deepgram.listen", listen_sync, is_socket=True),
     case("listen v2 (Flux)", "deepgram.flux", listen_flux, is_socket=True, leaves_early=True, break_after=2),
     case("recording", "deepgram.prerecorded", recording),
     case("speech", "deepgram.speech", speech),

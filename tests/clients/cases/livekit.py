@@ -238,6 +238,6 @@ LOCAL = (
 )  # fmt: skip
 S2S = (
     case("openai.realtime.RealtimeModel", "conversation", "openai.realtime", 'base_url="{base}/v1/realtime"',
-         conversing, is_socket=True, leaves_early=True, break_after=3, refused_attempts=3),
+         conversing, is_socket=True, leaves_early=True, break_after=8, refused_attempts=3),
 )  # fmt: skip
 CASES = (*LLM, *STT, *TTS, *LOCAL, *S2S)

@@ -56,7 +56,7 @@ def answering(make: Make) -> Run:
     """A chat of one message; returns the answer's text."""
 
     async def run(base: str) -> object:
-        out = await harness.run(make(base), [LLMContextFrame(LLMContext(ASKED))])
+        out = await harness.answer(make(base), [LLMContextFrame(LLMContext(ASKED))])
         return "".join(frame.text for frame in out if isinstance(frame, LLMTextFrame))
 
     return run
@@ -66,7 +66,7 @@ def speaking(make: Make) -> Run:
     """One utterance; returns its length in seconds."""
 
     async def run(base: str) -> object:
-        return spoken_s(await harness.run(make(base), [TTSSpeakFrame(TEXT)]))
+        return spoken_s(await harness.answer(make(base), [TTSSpeakFrame(TEXT)]))
 
     return run
 
@@ -77,7 +77,7 @@ def speaking_http(make: Callable[[str, aiohttp.ClientSession], FrameProcessor]) 
     async def run(base: str) -> object:
         timeout = aiohttp.ClientTimeout(total=None, sock_read=TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout) as http:
-            return spoken_s(await harness.run(make(base, http), [TTSSpeakFrame(TEXT)]))
+            return spoken_s(await harness.answer(make(base, http), [TTSSpeakFrame(TEXT)]))
 
     return run
 
@@ -90,7 +90,16 @@ def listening(make: Make) -> Run:
     """Speech into a socket until something was understood; returns the first final transcript."""
 
     async def run(base: str) -> object:
-        return first(await harness.run(make(base), until=lambda out: first(out) != ""))
+        return first(await harness.listen(make(base), lambda out: first(out) != ""))
+
+    return run
+
+
+def recognising(make: Make) -> Run:
+    """One sentence of a service that waits for its end; returns its transcript."""
+
+    async def run(base: str) -> object:
+        return first(await harness.answer(make(base), harness.sentence()))
 
     return run
 
@@ -143,9 +152,9 @@ STT = (
          listening(lambda base: OpenAIRealtimeSTTService(base_url=f"{ws(base)}/v1/realtime", **SOON, **KEY)),
          is_socket=True),
     case(OpenAISTTService, "recording", "openai.transcriptions", 'base_url="{base}/v1"',
-         listening(lambda base: OpenAISTTService(base_url=f"{base}/v1", **KEY))),
+         recognising(lambda base: OpenAISTTService(base_url=f"{base}/v1", **KEY))),
     case(GroqSTTService, "recording", "groq.transcriptions", 'base_url="{base}/openai/v1"',
-         listening(lambda base: GroqSTTService(base_url=f"{base}/openai/v1", **KEY))),
+         recognising(lambda base: GroqSTTService(base_url=f"{base}/openai/v1", **KEY))),
 )  # fmt: skip
 TTS = (
     case(DeepgramTTSService, "stream", "deepgram.speak", 'base_url="{ws}"',
