@@ -15,6 +15,10 @@ SENT = (("authorization", "Bearer agent"), ("X-API-Key", "agent"), ("xi-api-key"
         ("X-VoiceGW-Project", "acme"), ("X-LiveKit-Worker-Token", "t"))  # fmt: skip
 
 
+def offer(*values: str) -> tuple[tuple[str, str], ...]:
+    return tuple(("Sec-WebSocket-Protocol", value) for value in values)
+
+
 @pytest.mark.parametrize(
     ("provider", "expected"),
     [("openai", ("Authorization", "Bearer k-1")), ("groq", ("Authorization", "Bearer k-1")),
@@ -32,7 +36,7 @@ def test_without_one_the_agents_own_pass_but_never_our_headers() -> None:
 def test_credentials_meant_for_another_go_nowhere() -> None:
     assert swapped_headers(SENT, BY_ID["ollama"], TAKE_OUT) == (("X-Mine", "1"),)
     assert swapped_query("a=1&token=agent&key=agent", TAKE_OUT) == "a=1"
-    assert swapped_subprotocols("token, agent-key", TAKE_OUT) == ()
+    assert swapped_subprotocols(offer("token, agent-key"), TAKE_OUT) == ()
 
 
 def test_query_keys_are_taken_out_and_the_rest_stays_as_written() -> None:
@@ -42,10 +46,20 @@ def test_query_keys_are_taken_out_and_the_rest_stays_as_written() -> None:
 
 
 def test_subprotocols_that_carry_a_key_stay_behind() -> None:
-    assert swapped_subprotocols("token, agent-key", KEY) == ()
-    assert swapped_subprotocols("realtime, openai-insecure-api-key.agent", KEY) == ("realtime",)
-    assert swapped_subprotocols("token, agent-key", PASS) == ("token", "agent-key")
-    assert swapped_subprotocols(None, KEY) == ()
+    assert swapped_subprotocols(offer("token, agent-key"), KEY) == ()
+    assert swapped_subprotocols(offer("json, token, agent-key"), KEY) == ("json",)
+    assert swapped_subprotocols(offer("token", "agent-key"), KEY) == ()
+    assert swapped_subprotocols(offer("realtime, openai-insecure-api-key.agent"), KEY) == ("realtime",)
+    assert swapped_subprotocols(offer("token, agent-key"), PASS) == ("token", "agent-key")
+    assert swapped_subprotocols((), KEY) == ()
+
+
+def test_the_sidecars_own_keys_are_taken_out_wherever_they_are() -> None:
+    swap = Swap(Secret("k-1"), is_ours=lambda text: text == "ours")
+    headers = (("X-Goog-Api-Key", "ours"), ("Ocp-Apim-Subscription-Key", "Bearer ours"), ("X-Mine", "nothing"))
+    assert swapped_headers(headers, BY_ID["openai"], swap) == (headers[2], ("Authorization", "Bearer k-1"))
+    assert swapped_query("a=ours&b=1&c=Bearer%20ours&Api_Key=x", swap) == "b=1"
+    assert swapped_subprotocols(offer("ours, json"), swap) == ("json",)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from voicegw_sidecar.errors import BadHost, CrossSite, Forbidden, Unauthorized
 from voicegw_sidecar.terms import Secret
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]@/\s]+)(?::(\d{1,5}))?")
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip")
+_FORWARDED_PREFIX, _FORWARDED = "x-forwarded-", ("forwarded", "x-real-ip")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -151,8 +151,12 @@ def _is_loopback(caller: Caller, host: str) -> bool:
     return (
         is_loopback_name(caller.peer.partition("%")[0])
         and is_loopback_name(host)
-        and not any(caller.values(name) for name in _FORWARDED)
+        and not any(_is_forwarding(name.lower()) for name, _ in caller.headers)
     )
+
+
+def _is_forwarding(name: str) -> bool:
+    return name.startswith(_FORWARDED_PREFIX) or name in _FORWARDED
 
 
 def _digest(key: str) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from voicegw_sidecar.body_edit import model_of
 from voicegw_sidecar.budgets import Budgets
 from voicegw_sidecar.config.entry import RosterEntry
 from voicegw_sidecar.config.schema import Project
@@ -112,6 +113,8 @@ class Admission:
 
 def named_model(endpoint: Endpoint, head: RequestHead, body: bytes) -> str | None:
     """Return the model that a request names, read as its dialect reads it."""
+    if body and (model := model_of(body, head.content_type)) is not None:
+        return model
     dialect = endpoint.dialect(head)
     if endpoint.is_socket:
         return dialect.model if isinstance(dialect, SocketDialect) else None

@@ -29,6 +29,10 @@ class AgentKeys:
             return None
         return self._owner(presented(headers, query))
 
+    def is_key(self, text: str) -> bool:
+        """Say whether a text is one of the agent keys."""
+        return bool(text) and _digest(text) in self._owners
+
     def project(self, owner: str | None, named: str | None, default: str) -> str:
         """Return the project that pays: the credential decides, not the path and not a header.
 

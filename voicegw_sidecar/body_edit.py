@@ -8,11 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
+from voicegw_sidecar.dialects.base import decode_json
 from voicegw_sidecar.dialects.openai_chat import is_usage_chunk, with_usage_asked
 from voicegw_sidecar.wire import multipart
 
+
+class _Named(Struct, frozen=True):
+    model: str | None = None
+
+
+_named = msgspec.json.Decoder(_Named)
 _members = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -52,9 +59,9 @@ class BodyEdit:
         edited = edited if asked is None else asked
         return None if edited is body else edited
 
-    def drops(self, data: bytes | None) -> bool:
-        """Say whether an event is the chunk that only our asking brought."""
-        return self._has_asked and is_usage_chunk(data)
+    def filter(self) -> Callable[[bytes | None], bool] | None:
+        """Return what knows the chunk that only our asking brings; None where we did not ask."""
+        return is_usage_chunk if self._has_asked else None
 
 
 def with_model(body: bytes, model: str, content_type: str) -> bytes:
@@ -67,3 +74,14 @@ def with_model(body: bytes, model: str, content_type: str) -> bytes:
     except (msgspec.DecodeError, RecursionError):
         return body
     return msgspec.json.encode({**members, "model": Raw(msgspec.json.encode(model))})
+
+
+def model_of(body: bytes, content_type: str) -> str | None:
+    """Return the ``model`` that a JSON or form body names, however long the body is."""
+    boundary = multipart.boundary(content_type)
+    if boundary is None:
+        found = decode_json(_named, body)
+        return None if found is None else found.model
+    fields = (part for part in multipart.parts(body, boundary) if part.name == "model" and not part.is_file)
+    part = next(fields, None)
+    return None if part is None else part.data.decode("utf-8", "replace")

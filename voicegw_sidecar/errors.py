@@ -112,6 +112,13 @@ class BudgetThrottled(Refused):
             self.headers = (("X-VoiceGW-Throttle-To", stand_in),)
 
 
+class TooLarge(Refused):
+    """A body too long to be held, where the project's rules need it whole."""
+
+    code = "too_large"
+    status = 413
+
+
 class UnpricedModel(Refused):
     """The model has no price, and ``cost_tracking.unpriced`` is ``block``."""
 

@@ -31,6 +31,7 @@ class SocketGate:
         self._judge = judge
         self._refused: set[str] = set()
         self._error: Refused | None = None
+        self._is_begun_by_provider = False
 
     @property
     def close_reason(self) -> str:
@@ -52,6 +53,7 @@ class SocketGate:
                 self._observation.expect(self._endpoint.modality, ask.model)
             return None
         self._error = error
+        self._is_begun_by_provider = frame.side is Side.PROVIDER
         if len(self._refused) >= _REFUSED_LIMIT:
             return Stop()
         self._refused.add(ask.key)
@@ -61,5 +63,8 @@ class SocketGate:
         return Stop((msgspec.json.encode(self._endpoint.refusal_frame(ask.key, error.code, error.message)),))
 
     def is_over(self) -> bool:
-        """Say whether something was refused and nothing runs any more."""
-        return self._error is not None and not self._observation.is_running
+        """Say whether something was refused and nothing runs any more.
+
+        What the provider begins by itself can only be refused by closing at once.
+        """
+        return self._error is not None and (self._is_begun_by_provider or not self._observation.is_running)

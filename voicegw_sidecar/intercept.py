@@ -17,6 +17,7 @@ from voicegw_sidecar.body_edit import BodyEdit
 from voicegw_sidecar.config.catalog import Catalog, ProviderSettings
 from voicegw_sidecar.config.schema import Project
 from voicegw_sidecar.credentials import Headers, Swap, swapped_headers, swapped_query, swapped_subprotocols
+from voicegw_sidecar.dialects.base import carries_many
 from voicegw_sidecar.errors import BadRequest, Draining, MissingKey, Refused, SidecarError, UpstreamUnreachable
 from voicegw_sidecar.gate import SocketGate
 from voicegw_sidecar.jobs import JobObservation, Jobs
@@ -30,6 +31,7 @@ from voicegw_sidecar.relay.plan import HOLD_LIMIT_BYTES
 from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.frames import RequestHead
 
+_STAND_IN_HEADERS = frozenset({"accept", "content-type", "user-agent"})  # nothing that could be a credential
 _WHOLE_BODY_BYTES = 32 * 1024 * 1024  # above the largest upload that speech-to-text providers take at once
 _UNRECORDED_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -89,7 +91,8 @@ class Intercept:
         is_vendor = provider.catalogue_id is not None  # local servers and those that YAML declares may need no key
         return Call(
             arrival=arrival, headers=headers, target=target, project=project, provider=provider, settings=settings,
-            endpoint=endpoint, head=head, swap=Swap(settings.api_key, passes=not has_key and owner is None),
+            endpoint=endpoint, head=head,
+            swap=Swap(settings.api_key, not has_key and owner is None, self._agent_keys.is_key),
             lacks_key=owner is not None and is_vendor and not has_key,
             is_recorded=self._recorder is not None
             and (arrival.is_socket or arrival.method not in _UNRECORDED_METHODS),
@@ -120,7 +123,7 @@ class Intercept:
         if not self._admission.blocks_unpriced:
             return
         model = named_model(endpoint, call.head, b"")
-        is_last_chance = endpoint.is_socket and endpoint.modality is Modality.STT
+        is_last_chance = endpoint.is_socket and not carries_many(endpoint.dialect(call.head))
         if model is not None or is_last_chance:
             error = self._admission.unpriced(call.provider, endpoint, call.head, model)
             if error is not None:
@@ -150,11 +153,12 @@ class Intercept:
             refuse=lambda error: refusal(error, call.provider, call.headers, tuple(answer_headers)),
             timeouts=_timeouts(call.settings),
             answer_headers=tuple(answer_headers),
-            subprotocols=swapped_subprotocols(call.headers.get("sec-websocket-protocol"), call.swap),
+            subprotocols=swapped_subprotocols(call.arrival.headers, call.swap),
             edit_body=edit.edit if edit.has_work else None,
-            drops_event=edit.drops if edit.asks_usage else None,
+            drops_event=edit.filter if edit.asks_usage else None,
             is_recorded=call.is_recorded or job is not None,
             hold_limit_bytes=_WHOLE_BODY_BYTES if edit.check is not None else HOLD_LIMIT_BYTES,
+            must_hold=edit.check is not None,
             gate=gate,
         )
 
@@ -177,16 +181,17 @@ class Intercept:
             content_type=call.head.content_type,
         )
         return Plan(
-            url=_url(stand_in.provider, settings, stand_in.endpoint.path, swapped_query(call.target.query, swap)),
-            headers=_asked_plainly(swapped_headers(call.arrival.headers, stand_in.provider, swap)),
+            url=_url(stand_in.provider, settings, stand_in.endpoint.path, ""),
+            headers=_asked_plainly(swapped_headers(_only(_STAND_IN_HEADERS, call), stand_in.provider, swap)),
             observer=observer,
             refuse=lambda error: refusal(error, call.provider, call.headers, answer_headers),
             timeouts=_timeouts(settings),
             answer_headers=answer_headers,
             edit_body=edit.edit,
-            drops_event=edit.drops if edit.asks_usage else None,
+            drops_event=edit.filter if edit.asks_usage else None,
             is_recorded=True,
             hold_limit_bytes=_WHOLE_BODY_BYTES,
+            must_hold=True,
             blame=lambda error: blame if isinstance(error, UpstreamUnreachable) else error,
         )
 
@@ -286,6 +291,10 @@ def refusal(
     if not error.retry_helps:
         headers.append(("x-should-retry", "false"))
     return Refusal(error.status, tuple(headers), wording.body)
+
+
+def _only(names: frozenset[str], call: Call) -> Headers:
+    return tuple(pair for pair in call.arrival.headers if pair[0].lower() in names)
 
 
 def _url(provider: Provider, settings: ProviderSettings, path: str, query: str) -> str:

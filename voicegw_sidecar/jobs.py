@@ -7,6 +7,7 @@ the database, so that asking again after a restart counts nothing.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
@@ -18,6 +19,8 @@ from voicegw_sidecar.wire.frames import End, Frame, ResponseHead, Side
 
 DEFERRED_LIMIT = 1000
 """Jobs waited for at once; the oldest is given up, its cost unknown."""
+HELD_S = 600.0
+"""How long a job holds its part of the budget: nobody may ever ask how it ended."""
 COUNTED_LIMIT = 10_000
 """Ids remembered as counted; the oldest goes first."""
 
@@ -38,6 +41,7 @@ class Jobs:
             observation.forget(at_ns)
             return
         self._deferred[job] = observation
+        asyncio.get_running_loop().call_later(HELD_S, observation.let_go)
         if len(self._deferred) > DEFERRED_LIMIT:
             self._deferred.popitem(last=False)[1].forget(at_ns)
 

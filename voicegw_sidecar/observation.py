@@ -7,9 +7,10 @@ the contract allows.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 
-from voicegw_sidecar.dialects.base import Ask, Dialect, SocketDialect
+from voicegw_sidecar.dialects.base import Ask, Dialect, SocketDialect, carries_many
 from voicegw_sidecar.dialects.opaque import OpaqueRequest, OpaqueSocket
 from voicegw_sidecar.errors import Refused, SidecarError, UpstreamSilent, UpstreamUnreachable
 from voicegw_sidecar.events import Began, Deferred, Event, Failed, Final, Finished, Named, Used
@@ -18,7 +19,7 @@ from voicegw_sidecar.meter import Meter, Opened
 from voicegw_sidecar.providers.base import Endpoint, JobState
 from voicegw_sidecar.recorder import Identity, Recorder
 from voicegw_sidecar.store.database import HOLD_S
-from voicegw_sidecar.terms import NS_PER_S, Exchange, Mark, Modality, Status, Usage
+from voicegw_sidecar.terms import NS_PER_S, Exchange, Mark, Modality, Status
 from voicegw_sidecar.wire.body import ERROR_BODY_LIMIT_BYTES, BodyCopy, error_code
 from voicegw_sidecar.wire.frames import End, Frame, RequestHead, ResponseHead, Side
 
@@ -57,7 +58,8 @@ class Observation:
         self._last_growth_ns = 0
         self._has_begun = False
         self._holds: dict[int, Hold] = {}
-        self._waiting_hold: Hold | None = None
+        self._waiting: deque[tuple[Modality | None, Hold]] = deque()
+        """Reserved for exchanges that were asked for and have not begun, oldest first."""
         self._is_over = False
         self._defer = defer
         self._job: tuple[str, str] | None = None
@@ -67,7 +69,7 @@ class Observation:
     def answered(self, head: ResponseHead, at_ns: int) -> None:
         """Take the provider's status; an error's body is searched for its code, not decoded as an answer."""
         self._http_status = head.status
-        if head.status >= 400:
+        if head.status >= 400 or (self._is_socket and head.status != 101):
             self._error_body = BodyCopy(head.content_encoding, ERROR_BODY_LIMIT_BYTES)
             self._begin_unless_begun(at_ns)
             return
@@ -82,6 +84,8 @@ class Observation:
         for event in self._dialect.decode(frame):
             meter.apply(event, at_ns)
         self._record()
+        if self._waiting:
+            self._release_declined(frame)
         if at_ns - self._last_growth_ns > GROWTH_NS:
             self._grow(at_ns)
         if self._is_socket and at_ns - self._last_checkpoint_ns > CHECKPOINT_NS:
@@ -127,9 +131,14 @@ class Observation:
         if state.error is not None:
             events.append(Failed(state.error))
         else:
-            events += [Final("…"), Used(Usage(audio_s=state.audio_s)), Finished()]  # the transcript is not kept
+            events += [*_result(self._modality), Used(state.usage), Finished()]
         self._apply(events, at_ns)
         self._release()
+
+    def let_go(self) -> None:
+        """Reserve nothing any more for a job that takes its time; it costs what it costs once that is told."""
+        for hold in self._holds.values():
+            self._recorder.budgets.release(hold)
 
     def forget(self, at_ns: int) -> None:
         """Give up waiting for a job: what it used is not known."""
@@ -137,11 +146,12 @@ class Observation:
         self._record()
 
     def expect(self, modality: Modality | None, model: str | None = None) -> None:
-        """Reserve for the exchange that is about to begin; replaces what was reserved for one that did not."""
-        self._release()
+        """Reserve for an exchange that is about to begin."""
         if self._is_over:  # frames may still come while closes are exchanged: nothing begins any more
             return
-        self._waiting_hold = self._recorder.hold(self._identity, modality, model)
+        hold = self._recorder.hold(self._identity, modality, model)
+        if hold is not None:
+            self._waiting.append((modality, hold))
 
     def asks(self, frame: Frame) -> Ask | None:
         """Say what a frame that has not gone on yet asks the provider for."""
@@ -150,7 +160,7 @@ class Observation:
     @property
     def carries_many(self) -> bool:
         """True for a socket on which exchange follows exchange, each of which can be refused."""
-        return isinstance(self._dialect, SocketDialect) and type(self._dialect).asks is not SocketDialect.asks
+        return carries_many(self._dialect)
 
     def refused(self, ask: Ask, error: Refused) -> None:
         """Record that the next exchange of an open socket was refused."""
@@ -222,25 +232,44 @@ class Observation:
         )
         commit = self._recorder.closed(
             row_id, self._identity, exchange, self._catalogue_model(exchange), self._http_status,
-            self._holds.pop(exchange.ref, None), job=self._job,
+            self._holds.get(exchange.ref), job=self._job,
             is_unbilled=self._error_body is not None or is_dial_failure,
         )  # fmt: skip
+        self._holds.pop(exchange.ref, None)
         self._commits.append((row_id, commit))
 
     def _hold(self, exchange: Exchange) -> Hold | None:
         """Give an exchange that opens the part reserved for it, or reserve it now."""
-        hold, self._waiting_hold = self._waiting_hold, None
+        hold = self._taken(exchange.modality)
         if hold is None:
             hold = self._recorder.hold(self._identity, exchange.modality, exchange.model)
         if hold is not None:
             self._holds[exchange.ref] = hold
         return hold
 
+    def _taken(self, modality: Modality | None) -> Hold | None:
+        """Take the oldest part reserved for an exchange of this kind that has not begun."""
+        for index, (wanted, hold) in enumerate(self._waiting):
+            if wanted is modality:
+                del self._waiting[index]
+                return hold
+        return None
+
     def _release(self) -> None:
-        """Let go of what was reserved for an exchange that never opened."""
-        if self._waiting_hold is not None:
-            self._recorder.budgets.release(self._waiting_hold)
-            self._waiting_hold = None
+        """Let go of what was reserved for exchanges that did not begin."""
+        for _, hold in self._waiting:
+            self._recorder.budgets.release(hold)
+        self._waiting.clear()
+
+    def _release_declined(self, frame: Frame) -> None:
+        """Let go of what was reserved for an exchange that now will not begin."""
+        dialect = self._dialect
+        if not isinstance(dialect, SocketDialect) or not self._is_socket or not self.carries_many:
+            return
+        if frame.side is Side.AGENT and not dialect.opens_later:
+            self._release()  # what the frame asked for has begun by now
+        elif frame.side is Side.PROVIDER and dialect.declines(frame):
+            self._recorder.budgets.release(self._waiting.popleft()[1])
 
     def _grow(self, at_ns: int) -> None:
         self._last_growth_ns = at_ns
@@ -297,6 +326,11 @@ def _dialect(endpoint: Endpoint | None, head: RequestHead, *, is_socket: bool) -
     if endpoint is not None:
         return endpoint.dialect(head)
     return OpaqueSocket(head) if is_socket else OpaqueRequest(head)
+
+
+def _result(modality: Modality | None) -> list[Event]:
+    """What a job brought, without keeping it."""
+    return [Final("…")] if modality is Modality.STT else []
 
 
 def _resolve(commit: asyncio.Future[None]) -> None:

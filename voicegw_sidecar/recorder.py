@@ -16,6 +16,7 @@ from voicegw_sidecar.errors import Refused
 from voicegw_sidecar.ids import IdSource
 from voicegw_sidecar.ledger.prices import NO_COST, UNKNOWN_COST, PriceBook, Priced
 from voicegw_sidecar.ledger.spend import Hold
+from voicegw_sidecar.meter.running import name_of
 from voicegw_sidecar.store.database import Store
 from voicegw_sidecar.store.records import ExchangeRow
 from voicegw_sidecar.terms import NOTHING_USED, Cost, Exchange, Mark, Modality, Status, Unpriced
@@ -112,7 +113,7 @@ class Recorder:
         """Queue the row of an exchange that was refused before anything of it went upstream."""
         now_ns = self._clock.monotonic_ns()
         marks_ns = {Mark.STARTED: now_ns, Mark.ENDED: now_ns}
-        exchange = Exchange(0, modality, model, Status.REFUSED, marks_ns, error=error.code)
+        exchange = Exchange(0, modality, name_of(model), Status.REFUSED, marks_ns, error=error.code)
         self._store.append(self._row(row_id, identity, exchange, NO_COST, error.status, None))
 
     def late(self, row_id: str) -> None:

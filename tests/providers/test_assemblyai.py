@@ -20,7 +20,7 @@ from voicegw_sidecar.events import (
 from voicegw_sidecar.providers import BY_ID
 from voicegw_sidecar.providers.assemblyai import AssemblyAIRecording, AssemblyAIStream, job_state
 from voicegw_sidecar.providers.base import JobState
-from voicegw_sidecar.terms import Modality
+from voicegw_sidecar.terms import Modality, Usage
 from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, ResponseHead, Side
 
 HEAD = RequestHead("GET", "/v3/ws", (("speech_model", "universal-3-6-pro"),))
@@ -39,7 +39,7 @@ def told(dialect: AssemblyAIStream, **message: object) -> list[Event]:
         ({"type": "Turn", "transcript": "a", "end_of_turn": True}, [Final("a"), UtteranceEnded()]),
         ({"type": "Turn", "transcript": "a", "end_of_turn": True, "words": [{"end": 1500}]},
          [Final("a", 1.5), UtteranceEnded()]),
-        ({"type": "Turn", "transcript": "a", "words": "odd"}, []),
+        ({"type": "Turn", "transcript": "a", "words": "odd"}, [Interim("a")]),
         ({"type": "SpeechStarted", "timestamp": 100}, []),
         ({"type": "Termination"}, []),
         ({"type": "Warning", "warning_code": 1, "warning": "a text"}, []),
@@ -110,9 +110,9 @@ def test_recording_that_is_handed_in_goes_on_under_its_id(
         ({"id": "t", "status": "queued", "audio_duration": None}, JobState("t")),
         ({"id": "t", "status": "processing"}, JobState("t")),
         ({"id": "t", "status": "completed", "audio_duration": 281, "speech_model_used": "universal-2",
-          "speech_model": None}, JobState("t", is_done=True, model="universal-2", audio_s=281.0)),
+          "speech_model": None}, JobState("t", is_done=True, model="universal-2", usage=Usage(audio_s=281.0))),
         ({"id": "t", "status": "completed", "audio_duration": 1.5, "speech_model": "best"},
-         JobState("t", is_done=True, model="best", audio_s=1.5)),
+         JobState("t", is_done=True, model="best", usage=Usage(audio_s=1.5))),
         ({"id": "t", "status": "error", "error": "Download error, unable to download https://…"},
          JobState("t", error="transcription_failed")),
         ({"id": "t", "status": "a new one"}, JobState("t")),

@@ -58,8 +58,8 @@ def test_messages_of_listening(kind: str, message: dict[str, object], expected: 
 
 def test_first_text_of_a_context_asks_and_the_rest_belongs_to_it() -> None:
     dialect = CartesiaSpeech(RequestHead("GET", "/tts/websocket"))
-    assert dialect.asks(sent(context_id="a", transcript=" ")) is None
-    assert dialect.asks(sent(context_id="a", cancel=True)) is None
+    assert dialect.asks(sent(context_id="a", transcript=" ")) == Ask("a", None, begins=False)
+    assert dialect.asks(sent(context_id="a", cancel=True)) == Ask("a", None, begins=False)
     assert dialect.asks(sent(context_id="a", transcript="Hi", model_id="m")) == Ask("a", "m", begins=True)
     dialect.decode(sent(context_id="a", transcript="Hi", model_id="m"))
     assert dialect.asks(sent(context_id="a", transcript=" ", model_id="m")) == Ask("a", "m", begins=False)

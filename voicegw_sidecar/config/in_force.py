@@ -13,6 +13,7 @@ NOT_IN_FORCE = (
     "projects.*.branding",
     "storage.retention_days",
     "serve.health_port",
+    "serve.trusted_proxies",
     "alerts",
     "otlp",
     "workers",

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
 
+from voicegw_sidecar.dialects.tolerant import read_tolerantly
 from voicegw_sidecar.events import Answered, AudioIn, Began, Event
 from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.body import BodyCopy
@@ -53,10 +54,17 @@ class Ask(Struct, frozen=True):
 class SocketDialect:
     """Base of WebSocket dialects: nothing to learn from heads and ends."""
 
+    opens_later = False
+    """True where an exchange that was asked for begins only when the provider says so."""
+
     @property
     def model(self) -> str | None:
         """The model that the address names; None where only messages do."""
         return None
+
+    def declines(self, frame: Frame) -> bool:
+        """Say whether a frame of the provider says that what was asked for will not begin."""
+        return False
 
     def asks(self, frame: Frame) -> Ask | None:
         """Say what a frame asks for before it goes on, changing nothing; None where it asks for nothing.
@@ -96,6 +104,11 @@ class ListeningDialect(SocketDialect):
             return (audio,)
         self._has_begun = True
         return (Began(Modality.STT, model=self._model), audio)
+
+
+def carries_many(dialect: Dialect) -> bool:
+    """Say whether exchange follows exchange on this dialect's sockets, each of which can be refused."""
+    return isinstance(dialect, SocketDialect) and type(dialect).asks is not SocketDialect.asks
 
 
 class HttpDialect(ABC):
@@ -154,10 +167,15 @@ def is_event_stream(head: ResponseHead) -> bool:
 
 
 def decode_json(decoder: msgspec.json.Decoder[T], payload: bytes | None) -> T | None:
-    """Decode a payload, or return None where it is not what the dialect understands."""
+    """Decode a payload, or return None where it is not what the dialect understands.
+
+    What the strict decoder refuses and a provider's may take is read again tolerantly (``dialects.tolerant``):
+    a call must not escape its budget by the way it is spelt.
+    """
     if not payload:
         return None
     try:
         return decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        found = read_tolerantly(payload, decoder.type)
+        return cast(T, found) if found is not None else None

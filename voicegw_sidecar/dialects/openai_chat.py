@@ -238,13 +238,17 @@ def with_usage_asked(body: bytes) -> bytes | None:
     request = decode_json(_stream_request, body)
     if request is None or request.stream is not True:
         return None
+    if request.stream_options is UNSET and b'"stream_options"' in body:
+        return None  # there, and in no shape that could be added to
     if request.stream_options is UNSET:
         start = body.index(b"{") + 1
         return body[:start] + b'"stream_options":' + _INCLUDE_USAGE + b"," + body[start:]
     options = request.stream_options or {}
     if "include_usage" in options:
         return None
-    members = _members.decode(body)
+    members = decode_json(_members, body)
+    if members is None:
+        return None
     members["stream_options"] = Raw(msgspec.json.encode({**options, "include_usage": True}))
     return msgspec.json.encode(members)
 

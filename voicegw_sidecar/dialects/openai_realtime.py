@@ -181,12 +181,19 @@ class OpenAIRealtime(SocketDialect):
         self._items: set[str] = set()
         self._responses: dict[str, PcmFormat | None] = {}
 
+    opens_later = True
+
+    def declines(self, frame: Frame) -> bool:
+        """An ``error`` answers a request that will not become a response."""
+        return b'"error"' in frame.data and (decode_json(_message, frame.data) or _Message()).type == "error"
+
     def asks(self, frame: Frame) -> Ask | None:
         """``response.create`` begins a response, and so does the end of speech where the session answers by itself."""
         if frame.kind is not Kind.TEXT or self._is_transcription:
             return None
         wanted = b'"response.create"' if frame.side is Side.AGENT else b'"input_audio_buffer.committed"'
-        message = decode_json(_message, frame.data) if wanted in frame.data else None
+        is_candidate = wanted in frame.data or b"\\" in frame.data  # the type may be spelt with escapes
+        message = decode_json(_message, frame.data) if is_candidate else None
         if message is None or message.type.encode() != wanted[1:-1]:
             return None
         if frame.side is Side.PROVIDER and not (self._answers_itself and message.item_id in self._ended_at):

@@ -17,7 +17,18 @@ from msgspec import Raw, Struct
 
 from voicegw_sidecar.dialects.base import NO_EVENTS, Ask, HttpDialect, SocketDialect, decode_json, is_event_stream
 from voicegw_sidecar.estimate import CHARS_PER_TOKEN
-from voicegw_sidecar.events import Began, Event, Failed, Finished, Named, Reasoned, RequestComplete, TextOut, Used
+from voicegw_sidecar.events import (
+    Began,
+    Deferred,
+    Event,
+    Failed,
+    Finished,
+    Named,
+    Reasoned,
+    RequestComplete,
+    TextOut,
+    Used,
+)
 from voicegw_sidecar.terms import NOTHING_USED, Modality, Usage
 from voicegw_sidecar.wire.body import BodyCopy, short_code
 from voicegw_sidecar.wire.frames import Frame, Kind, RequestHead, ResponseHead, Side
@@ -30,6 +41,7 @@ _TEXT_DELTAS = frozenset({
     "response.custom_tool_call_input.delta", "response.mcp_call_arguments.delta",
 })  # fmt: skip
 _THOUGHT_DELTAS = frozenset({"response.reasoning_text.delta", "response.reasoning_summary_text.delta"})
+_LATER = ("queued", "in_progress")
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _CREATE, _CREATED = b'"response.create"', b'"response.created"'
 
@@ -88,6 +100,7 @@ class _ErrorBody(Struct, frozen=True):
 
 class _Response(Struct, frozen=True):
     id: str | None = None
+    status: str | None = None
     model: str | None = None
     usage: _Usage | None = None
     error: _ErrorBody | None = None
@@ -153,6 +166,7 @@ class _Answer:
         self._key = key
         self._model = model
         self._has_call_text = False
+        self.is_created = False
 
     def event(self, event: _Event) -> Iterable[Event]:
         """Read one event of a stream."""
@@ -163,6 +177,7 @@ class _Answer:
             return (Reasoned(event.delta, self._key),) if event.delta else NO_EVENTS
         match event.type:
             case "response.created" if event.response is not None:
+                self.is_created = True
                 return self._named(event.response.model)
             case "response.output_item.added" if event.item is not None and event.item.name:
                 self._has_call_text = False
@@ -239,7 +254,9 @@ class OpenAIResponses(HttpDialect):
         response = decode_json(_response, body)
         if response is None:
             bare = decode_json(_bare_response, body) or _BareResponse()
-            response = _Response(bare.id, bare.model, bare.usage)
+            response = _Response(bare.id, None, bare.model, bare.usage)
+        if response.id and response.status in _LATER:
+            return (Deferred(response.id),)  # done in the background, and told to whoever asks for its id
         return [*self._answer.whole(response), Finished()]
 
     def _sse(self, data: bytes | None) -> Iterable[Event]:
@@ -261,11 +278,11 @@ class OpenAIResponsesSocket(SocketDialect):
         if frame.kind is not Kind.TEXT:
             return None
         if frame.side is Side.AGENT:
-            request = _asked(frame.data) if _CREATE in frame.data else None
+            request = _asked(frame.data) if _may_be(_CREATE, frame.data) else None
             if request is None or request.type != "response.create":
                 return None
             return Ask(str(self._number), request.model, begins=True)
-        event = _told(frame.data) if _CREATED in frame.data else None
+        event = _told(frame.data) if _may_be(_CREATED, frame.data) else None
         if event is None or event.type != "response.created" or self._waiting.get(event.stream_id or ""):
             return None
         return Ask(str(self._number), event.response.model if event.response else None, begins=True)
@@ -277,7 +294,7 @@ class OpenAIResponsesSocket(SocketDialect):
         if frame.side is Side.PROVIDER:
             event = _told(frame.data)
             return NO_EVENTS if event is None else self._took(event)
-        request = _asked(frame.data) if _CREATE in frame.data else None
+        request = _asked(frame.data) if _may_be(_CREATE, frame.data) else None
         if request is None or request.type != "response.create" or self._count >= WAITING_LIMIT:
             return NO_EVENTS
         key = self._open(request.stream_id, request.model)
@@ -298,7 +315,10 @@ class OpenAIResponsesSocket(SocketDialect):
             if event.type != "response.created" or event.response is None or self._count >= WAITING_LIMIT:
                 return NO_EVENTS
             return (Began(Modality.LLM, self._open(lane, event.response.model), event.response.model),)
-        events = waiting[0][1].event(event)
+        answer = waiting[0][1]
+        if event.type == "error" and answer.is_created:
+            return NO_EVENTS  # of another message: a response that runs has an end of its own
+        events = answer.event(event)
         if event.type in _ENDS or event.type == "error":
             waiting.popleft()
             self._count -= 1
@@ -314,6 +334,19 @@ class OpenAIResponsesSocket(SocketDialect):
             self._last = response.id, (used.input_tokens or 0) + (used.output_tokens or 0)
 
 
+def background_response(answer: bytes) -> tuple[_Response, Usage] | None:
+    """Read the answer of ``GET /responses/{id}`` and what was used; None where it tells of no response."""
+    response = decode_json(_response, answer)
+    if response is None or not response.id:
+        return None
+    return response, response.usage.usage() if response.usage is not None else NOTHING_USED
+
+
+def _may_be(kind: bytes, data: bytes) -> bool:
+    """Say whether a message may be of a kind, without decoding it: escapes can spell the same word."""
+    return kind in data or b"\\" in data
+
+
 def _asked(body: bytes | None) -> _Request | None:
     request = decode_json(_request, body)
     if request is None and (bare := decode_json(_bare_request, body)) is not None:
@@ -325,7 +358,7 @@ def _told(data: bytes | None) -> _Event | None:
     event = decode_json(_event, data)
     if event is None and (bare := decode_json(_bare_event, data)) is not None:
         found = bare.response
-        response = None if found is None else _Response(found.id, found.model, found.usage)
+        response = None if found is None else _Response(found.id, None, found.model, found.usage)
         return _Event(bare.type, bare.stream_id, response=response)
     return event
 

@@ -10,7 +10,7 @@ from datetime import date, timedelta, tzinfo
 
 from voicegw_sidecar.ledger.calendar import day_of, midnight_ns
 
-KEPT_DAYS = 4
+KEPT_DAYS = 40
 
 
 class Hold:

@@ -10,6 +10,9 @@ from bisect import bisect_left
 
 from voicegw_sidecar.wire.pcm import WINDOW_S, PcmFormat, levels
 
+READ_S = 10.0
+"""Seconds of one frame whose loudness is read, and at most `READ_BYTES` of it."""
+READ_BYTES = 512 * 1024
 KEPT_FRAMES = 4096  # over three minutes of 50 ms frames: finals come within seconds of their speech
 _SILENCE_LEVEL = 200  # of 32767, about -44 dBFS: below it a telephone line is quiet
 _VOICE_OVER_NOISE = 3.0
@@ -30,7 +33,6 @@ class AudioClock:
 
     def relayed(self, data: bytes, pcm: PcmFormat, at_ns: int) -> None:
         """Take note of a frame of audio and of its last loud window."""
-        start_s = self.position_s
         self._heard_bytes += len(data)
         self.position_s = pcm.seconds(self._heard_bytes)  # not a sum of seconds: those drift
         self._ends_s.append(self.position_s)
@@ -38,7 +40,11 @@ class AudioClock:
         if len(self._ends_s) > KEPT_FRAMES * 2:
             self._kept_from_s = self._ends_s[KEPT_FRAMES - 1]
             del self._ends_s[:KEPT_FRAMES], self._times_ns[:KEPT_FRAMES]
-        for number, level in enumerate(levels(data, pcm)):
+        # of a very long frame its end counts: reading the sound of all of it would hold up the call
+        tail_bytes = min(len(data), round(pcm.bytes_per_s * READ_S), READ_BYTES)
+        tail_bytes -= (len(data) - tail_bytes) % 2  # samples begin at even bytes
+        start_s = self.position_s - pcm.seconds(tail_bytes)
+        for number, level in enumerate(levels(data[len(data) - tail_bytes :], pcm)):
             if level > max(_SILENCE_LEVEL, self._noise_level * _VOICE_OVER_NOISE):
                 self.voiced_until_s = min(start_s + (number + 1) * WINDOW_S, self.position_s)
             self._noise_level = min(max(float(level), 1.0), self._noise_level * _NOISE_RISE)

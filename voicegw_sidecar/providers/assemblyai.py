@@ -31,7 +31,7 @@ from voicegw_sidecar.events import (
     UtteranceEnded,
 )
 from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, ErrorShape, JobState, Provider
-from voicegw_sidecar.terms import Modality
+from voicegw_sidecar.terms import Modality, Usage
 from voicegw_sidecar.wire.body import BodyCopy, short_code
 from voicegw_sidecar.wire.frames import Frame, Kind, RequestHead, ResponseHead, Side
 from voicegw_sidecar.wire.pcm import pcm_format
@@ -182,7 +182,7 @@ def job_state(answer: bytes) -> JobState | None:
         job.id,
         is_done=job.status == "completed",
         model=job.speech_model_used or job.speech_model,
-        audio_s=job.audio_duration,
+        usage=Usage(audio_s=job.audio_duration),
         error="transcription_failed" if job.status == "error" else None,
     )
 

@@ -6,12 +6,13 @@ import enum
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
 
 from voicegw_sidecar.dialects.base import DialectFactory
-from voicegw_sidecar.terms import Modality
+from voicegw_sidecar.terms import NOTHING_USED, Modality, Usage
 from voicegw_sidecar.wire.frames import RequestHead
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -70,13 +71,13 @@ class Baseline(Struct, frozen=True):
 class JobState(Struct, frozen=True):
     """How a piece of work stands that was asked for earlier, as the answer to a question about it says.
 
-    ``audio_s`` is what the provider bills for it; ``error`` a short code. Neither done nor failed is still running.
+    ``usage`` is what the provider bills for it; ``error`` a short code. Neither done nor failed is still running.
     """
 
     job_id: str
     is_done: bool = False
     model: str | None = None
-    audio_s: float | None = None
+    usage: Usage = NOTHING_USED
     error: str | None = None
 
 
@@ -154,10 +155,14 @@ class Provider(Struct, frozen=True):
         return configured.rstrip("/")
 
     def endpoint(self, method: str, path: str, is_socket: bool) -> Endpoint | None:
-        """Return the metered endpoint at ``path``, or None: relayed, timed, unpriced."""
-        for endpoint in self.endpoints:
-            if endpoint.matches(method, path, is_socket):
-                return endpoint
+        """Return the metered endpoint at ``path``, or None: relayed, timed, unpriced.
+
+        A path is also read decoded, as the provider reads it: written with escapes it costs the same.
+        """
+        for spelling in dict.fromkeys((path, unquote(path))):
+            for endpoint in self.endpoints:
+                if endpoint.matches(method, spelling, is_socket):
+                    return endpoint
         return None
 
 

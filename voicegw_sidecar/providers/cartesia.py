@@ -107,13 +107,11 @@ class CartesiaSpeech(SocketDialect):
         if frame.side is not Side.AGENT or frame.kind is not Kind.TEXT:
             return None
         sent = decode_json(_generation, frame.data)
-        if sent is None or sent.cancel:
+        if sent is None:
             return None
         key = sent.context_id or ""
-        is_known = key in self._contexts
-        if not is_known and not (sent.transcript or "").strip():
-            return None
-        return Ask(key, sent.model_id, begins=not is_known)
+        begins = not sent.cancel and key not in self._contexts and bool((sent.transcript or "").strip())
+        return Ask(key, sent.model_id, begins)
 
     def decode(self, frame: Frame) -> Iterable[Event]:
         """Both sides speak JSON text."""
@@ -147,6 +145,8 @@ class CartesiaSpeech(SocketDialect):
 
     def _told(self, answer: _Generated) -> Iterable[Event]:
         key = answer.context_id or ""
+        if key not in self._contexts and "" in self._contexts:
+            key = ""  # the agent named no context, so the provider did
         match answer.type:
             case "error" if key:
                 self._contexts.pop(key, None)

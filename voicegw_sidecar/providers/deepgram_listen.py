@@ -150,7 +150,8 @@ class DeepgramListen(ListeningDialect):
         if not message.is_final:
             return (Interim(best.transcript),) if best.transcript else NO_EVENTS
         events: list[Event] = []
-        if self._billed_channels > 1 and message.duration is not None:
+        if (self._billed_channels > 1 or self._pcm is None) and message.duration is not None:
+            # what is relayed does not tell: the channels are billed each, or the audio is compressed
             events.append(StreamDuration(((message.start or 0.0) + message.duration) * self._billed_channels))
         if best.transcript:
             speech_end_s = best.words[-1].end if best.words else None

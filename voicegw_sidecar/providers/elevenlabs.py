@@ -27,12 +27,12 @@ from voicegw_sidecar.terms import Modality, Usage
 from voicegw_sidecar.wire import multipart
 from voicegw_sidecar.wire.body import BodyCopy
 from voicegw_sidecar.wire.frames import RequestHead, ResponseHead
+from voicegw_sidecar.wire.ndjson import LineSplitter
 from voicegw_sidecar.wire.pcm import PcmFormat, base64_size
 from voicegw_sidecar.wire.wav import WavStream, wav_seconds
 
 _SPEECH_MODEL = "eleven_multilingual_v2"  # what speaks where the body names no model
 _DIALOGUE_MODEL = "eleven_v3"
-_LINE_LIMIT_BYTES = 4 * 1024 * 1024  # of a line of JSON; a longer one is skipped
 _NAME_LIMIT_BYTES = 256
 _BARE_UPLOAD = PcmFormat("pcm_s16le", 16_000)  # what ``file_format=pcm_s16le_16`` stands for
 
@@ -85,8 +85,7 @@ class ElevenLabsSpeech(HttpDialect):
         self._wav = WavStream() if (self._format or "").startswith("wav_") else None
         self._is_audio = True
         self._answer = BodyCopy()
-        self._pending = b""
-        self._is_skipping = False
+        self._splitter = LineSplitter()
 
     def answered(self, head: ResponseHead) -> Iterable[Event]:
         """Raw sound, or JSON; what calls itself text or JSON is no sound."""
@@ -131,15 +130,7 @@ class ElevenLabsSpeech(HttpDialect):
         return [*events, Finished()]
 
     def _lines(self, data: bytes) -> list[Event]:
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        events: list[Event] = []
-        for line in lines:
-            if not self._is_skipping:
-                events.extend(self._sound(line))
-            self._is_skipping = False
-        if len(self._pending) > _LINE_LIMIT_BYTES:
-            self._pending, self._is_skipping = b"", True
-        return events
+        return [event for line in self._splitter.feed(data) for event in self._sound(line)]
 
     def _sound(self, data: bytes) -> Iterable[Event]:
         timed = decode_json(_timed, data)

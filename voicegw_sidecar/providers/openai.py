@@ -12,9 +12,10 @@ from voicegw_sidecar.dialects.base import DialectFactory
 from voicegw_sidecar.dialects.openai_audio import OpenAISpeech, OpenAITranscription
 from voicegw_sidecar.dialects.openai_chat import OpenAIChat
 from voicegw_sidecar.dialects.openai_realtime import OpenAIRealtime
-from voicegw_sidecar.dialects.openai_responses import OpenAIResponses, OpenAIResponsesSocket
-from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, ErrorShape, Provider
+from voicegw_sidecar.dialects.openai_responses import OpenAIResponses, OpenAIResponsesSocket, background_response
+from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, ErrorShape, JobState, Provider
 from voicegw_sidecar.terms import Modality
+from voicegw_sidecar.wire.body import short_code
 from voicegw_sidecar.wire.frames import RequestHead
 
 # What OpenAI's own clients match on when money is the matter; other codes are our own words.
@@ -44,6 +45,22 @@ def openai_endpoints(prefix: str = "/v1", transcription: DialectFactory = OpenAI
     )
 
 
+def _job_state(answer: bytes) -> JobState | None:
+    """Say how a response stands that is made in the background."""
+    found = background_response(answer)
+    if found is None:
+        return None
+    response, usage = found
+    failed = response.error.code if response.error is not None else "response_failed"
+    return JobState(
+        response.id or "",
+        is_done=response.status in ("completed", "incomplete", "cancelled"),
+        model=response.model,
+        usage=usage,
+        error=(short_code(failed) or "response_failed") if response.status == "failed" else None,
+    )
+
+
 def _realtime_modality(head: RequestHead) -> Modality:
     return Modality.STT if head.parameter("intent") == "transcription" else Modality.S2S
 
@@ -69,6 +86,7 @@ OPENAI = Provider(
     endpoints=(
         *openai_endpoints(),
         Endpoint("POST", "/v1/responses", Modality.LLM, OpenAIResponses),
+        Endpoint("GET", "/v1/responses/{}", Modality.LLM, OpenAIResponses, reads_job=_job_state),
         Endpoint(
             "GET",
             "/v1/responses",

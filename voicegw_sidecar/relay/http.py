@@ -7,13 +7,14 @@ that its row is stored when the agent has the whole answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.errors import SidecarError, TooLarge
 from voicegw_sidecar.relay.exchange import RELAYED, RelayedExchange, is_reset
 from voicegw_sidecar.relay.headers import to_answer, to_send
 from voicegw_sidecar.relay.upstream import headers_of, start_waiting
@@ -53,6 +54,7 @@ class HttpExchange(RelayedExchange):
         if length is not None and length <= self._plan.hold_limit_bytes:
             return self._edited(b"".join([piece async for piece in self._pieces()])), headers
         if length is not None:
+            self._refuse_if_it_must_be_held()
             headers = (*headers, ("Content-Length", str(length)))
         return self._streamed(deadline, self._pieces()), headers
 
@@ -63,8 +65,14 @@ class HttpExchange(RelayedExchange):
             held.append(piece)
             size_bytes += len(piece)
             if size_bytes > self._plan.hold_limit_bytes:
+                self._refuse_if_it_must_be_held()
                 return self._streamed(deadline, pieces, held)
         return self._edited(b"".join(held))
+
+    def _refuse_if_it_must_be_held(self) -> None:
+        if self._plan.must_hold:
+            limit_mib = self._plan.hold_limit_bytes // (1024 * 1024)
+            raise TooLarge(f"found a body over {limit_mib} MiB, which cannot be looked at as this project's rules ask")
 
     def _edited(self, body: bytes) -> bytes:
         return body if self._plan.edit_body is None else self._plan.edit_body(body) or body
@@ -99,6 +107,9 @@ class HttpExchange(RelayedExchange):
         except (aiohttp.ClientError, TimeoutError, ConnectionResetError) as error:
             if isinstance(error, aiohttp.ClientConnectionResetError) and not isinstance(error, aiohttp.ClientOSError):
                 raise asyncio.CancelledError from None  # the agent's side of the connection is gone
+            if keep is not None and (rest := keep.rest()):
+                with contextlib.suppress(ConnectionError):
+                    await answer.write(rest)  # what came of the event that was cut is the agent's too
             await self._break_off(is_reset=is_reset(protocol.exception() if protocol is not None else error))
         return answer
 
@@ -174,9 +185,10 @@ class HttpExchange(RelayedExchange):
     def _filter(self, upstream: aiohttp.ClientResponse) -> SseFilter | None:
         is_readable = upstream.headers.get("Content-Encoding", "identity").lower() == "identity"
         is_events = upstream.headers.get("Content-Type", "").lower().startswith("text/event-stream")
-        if self._plan.drops_event is None or not is_readable or not is_events:
+        drops = self._plan.drops_event() if self._plan.drops_event is not None else None
+        if drops is None or not is_readable or not is_events:
             return None
-        return SseFilter(self._plan.drops_event)
+        return SseFilter(drops)
 
 
 def _body_length(method: str, upstream: aiohttp.ClientResponse) -> int | None:

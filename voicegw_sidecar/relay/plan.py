@@ -118,8 +118,9 @@ class Plan(Struct, frozen=True):
     """Where a request goes and what may change on the way: the contract's closed list, as values.
 
     ``headers`` are complete but for Host and framing. ``edit_body`` returns a new request body, or None to
-    leave it, or raises to refuse it; it is given whole bodies of up to ``hold_limit_bytes``. ``drops_event``
-    names server-sent events to keep from the agent. ``is_recorded`` says that the last piece waits for
+    leave it, or raises to refuse it; it is given whole bodies of up to ``hold_limit_bytes``, and with
+    ``must_hold`` a longer one is refused. ``drops_event``, asked once the body is edited, returns what names
+    server-sent events to keep from the agent. ``is_recorded`` says that the last piece waits for
     `Observer.settle`. ``blame`` gives the error that a failure to reach the provider is answered with.
     """
 
@@ -131,9 +132,10 @@ class Plan(Struct, frozen=True):
     answer_headers: Headers = ()
     subprotocols: tuple[str, ...] = ()
     edit_body: Callable[[bytes], bytes | None] | None = None
-    drops_event: Callable[[bytes | None], bool] | None = None
+    drops_event: Callable[[], Callable[[bytes | None], bool] | None] | None = None
     is_recorded: bool = False
     hold_limit_bytes: int = HOLD_LIMIT_BYTES
+    must_hold: bool = False
     gate: Gate | None = None
     blame: Callable[[SidecarError], SidecarError] | None = None
 

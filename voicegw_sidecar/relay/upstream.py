@@ -33,6 +33,7 @@ READ_BUFFER_BYTES = 64 * 1024
 """Read ahead per connection; twice this and the sender is made to wait."""
 KEEPALIVE_S = 110.0
 """Idle pooled connections: below the 120 s that agents keep theirs, so that ours goes first."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REFUSAL_LIMIT_BYTES = 1024 * 1024
 _ONE_PIECE_BYTES = 256 * 1024
 
@@ -70,6 +71,10 @@ class _Unanswered(Exception):
     def __init__(self, can_be_sent_again: bool) -> None:
         super().__init__()
         self.can_be_sent_again = can_be_sent_again
+
+
+class _Redirected(Exception):
+    """The provider answered an upgrade with a redirect, which is the agent's to follow."""
 
 
 class RefusedHandshake(Exception):
@@ -153,8 +158,8 @@ class Dialler:
                     decode_text=False,  # text goes on as the bytes it came in
                     timeout=aiohttp.ClientWSTimeout(ws_receive=None, ws_close=2.0),
                 )
-        except aiohttp.WSServerHandshakeError as error:
-            if attempt.response is None or error.status == 101:
+        except (aiohttp.WSServerHandshakeError, _Redirected) as error:
+            if attempt.response is None or getattr(error, "status", None) == 101:
                 raise UpstreamUnreachable(f"{_origin(url)} answered the upgrade with a broken handshake") from None
             response = attempt.response
             raise RefusedHandshake(
@@ -211,7 +216,11 @@ async def _no_hidden_retry(
     response byte. A disconnect after part of a response head carries that part instead of a text.
     """
     try:
-        return await handler(request)
+        response = await handler(request)
+        if response.status in _REDIRECTS and request.headers.get("Upgrade", "").lower() == "websocket":
+            await _keep_refusal(_attempt.get(), response)
+            raise _Redirected  # the library would follow it, keys and all
+        return response
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
         raise
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
@@ -234,15 +243,19 @@ async def _note_answer(
     attempt, response = _attempt.get(), params.response
     attempt.response = response
     if response.request_info.headers.get("Upgrade", "").lower() == "websocket" and response.status != 101:
-        try:
-            async with asyncio.timeout(5):
-                while len(attempt.refused_body) < _REFUSAL_LIMIT_BYTES:
-                    piece = await response.content.readany()
-                    if not piece:
-                        break
-                    attempt.refused_body += piece
-        except (TimeoutError, aiohttp.ClientError):
-            pass  # what came of the body is what the agent gets
+        await _keep_refusal(attempt, response)
+
+
+async def _keep_refusal(attempt: _Attempt, response: aiohttp.ClientResponse) -> None:
+    """Keep the answer to an upgrade that was refused, and what comes of its body."""
+    attempt.response = response
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(5):
+            while len(attempt.refused_body) < _REFUSAL_LIMIT_BYTES:
+                piece = await response.content.readany()
+                if not piece:
+                    break
+                attempt.refused_body += piece
 
 
 def _socket(address: tuple[object, ...]) -> socket.socket:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import struct
 from typing import Any
 
@@ -19,9 +20,11 @@ from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.errors import SidecarError
 from voicegw_sidecar.relay.exchange import RELAYED, RelayedExchange, is_reset, refusal_response
 from voicegw_sidecar.relay.headers import to_answer, to_send
-from voicegw_sidecar.relay.plan import Plan, Refusal
+from voicegw_sidecar.relay.plan import Plan, Refusal, Stop
 from voicegw_sidecar.relay.upstream import MESSAGE_LIMIT_BYTES, Dialler, RefusedHandshake, headers_of
 from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
+
+logger = logging.getLogger(__name__)
 
 CLOSE_WAIT_S = 10.0
 """How long one side may take to answer the other's close before its connection is cut."""
@@ -53,6 +56,7 @@ class SocketExchange(RelayedExchange):
     def __init__(self, request: web.Request, plan: Plan, dialler: Dialler, clock: Clock) -> None:
         super().__init__(request, plan, dialler, clock)
         self._is_closing = False
+        self._has_broken_gate = False
 
     async def _relay(self) -> web.StreamResponse:
         plan = self._plan
@@ -142,7 +146,7 @@ class SocketExchange(RelayedExchange):
             if kind is not None or message.type in (WSMsgType.PING, WSMsgType.PONG):
                 if not has_sink:
                     continue
-                stop = None if gate is None or kind is None else gate.stops(Frame(side, kind, at_ns, message.data))
+                stop = None if kind is None else self._stop(Frame(side, kind, at_ns, message.data))
                 try:
                     if stop is None or side is Side.PROVIDER:
                         await sink.send_frame(message.data, message.type)
@@ -184,6 +188,17 @@ class SocketExchange(RelayedExchange):
         self._ended(Side.PROVIDER, End.COMPLETE if _is_orderly(closed.payload) else End.BROKEN)
         await self._settle()
         await self._pass_close(agent, closed.payload, up)
+
+    def _stop(self, frame: Frame) -> Stop | None:
+        """Ask the gate about a frame; one that fails lets everything on."""
+        if self._plan.gate is None or self._has_broken_gate:
+            return None
+        try:
+            return self._plan.gate.stops(frame)
+        except Exception as error:
+            self._has_broken_gate = True
+            logger.error("a gate failed, the call goes on", extra={"error": type(error).__name__})
+            return None
 
     async def _gate_closed(self, agent: AgentSocket, provider: ProviderSocket, up: asyncio.Task[_Closed]) -> None:
         """The gate refused what comes next: both sides are closed, the agent with the reason."""

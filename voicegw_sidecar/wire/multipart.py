@@ -14,6 +14,8 @@ _BOUNDARY = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
 _NAME = re.compile(rb'\bname=(?:"([^"]*)"|([^";\s]+))')
 _FILENAME = re.compile(rb"\bfilename\*?=")
 _HEAD_LIMIT_BYTES = 8192
+PARTS_LIMIT = 64
+"""Fields and files looked at; what comes after them is taken for part of the last."""
 
 
 class Part(Struct, frozen=True):
@@ -36,7 +38,7 @@ def parts(body: bytes, mark: bytes) -> list[Part]:
     """Split ``body`` into its parts; a part whose head is broken is left out."""
     found: list[Part] = []
     delimiter = b"--" + mark
-    for piece in (b"\r\n" + body).split(b"\r\n" + delimiter)[1:]:
+    for piece in (b"\r\n" + body).split(b"\r\n" + delimiter, PARTS_LIMIT)[1:]:
         if piece.startswith(b"--"):
             break
         head, separator, data = piece.partition(b"\r\n\r\n")

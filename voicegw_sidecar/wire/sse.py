@@ -31,7 +31,8 @@ class SseSplitter:
 
     def __init__(self, limit_bytes: int = EVENT_LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
-        self._pending = b""
+        self._pending = bytearray()
+        self._has_cr = False
         self._skipping = False
         self._at_start = True
         self.dropped = 0
@@ -39,30 +40,43 @@ class SseSplitter:
     @property
     def pending(self) -> bytes:
         """Bytes of the event that has not ended yet."""
-        return self._pending
+        return bytes(self._pending)
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many they are."""
+        return len(self._pending)
 
     def rest(self) -> bytes | None:
         """Return the data of an event that the end of the stream cut short of its blank line.
 
         Browsers drop such an event; servers that forget the blank line mean it.
         """
-        pending, self._pending = self._pending, b""
+        pending, self._pending = bytes(self._pending), bytearray()
         return None if self._skipping or not pending else self._data(pending)
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Return the events that ``chunk`` completes."""
-        buffer = self._pending + chunk if self._pending else chunk
+        # what was pending holds no end, so only its last bytes can be part of one
+        searched_bytes = max(0, len(self._pending) - 3)
+        self._has_cr = self._has_cr or b"\r" in chunk
+        buffer: bytes | bytearray = chunk
+        if self._pending:
+            self._pending += chunk
+            buffer = self._pending
         events: list[SseEvent] = []
         start = 0
-        # what was pending holds no end, so only its last bytes can be part of one
-        for end in _event_ends(buffer, max(0, len(self._pending) - 3)):
-            raw = buffer[start:end]
+        for end in _event_ends(buffer, searched_bytes, has_cr=self._has_cr):
+            raw = bytes(buffer[start:end])
             start = end
             if self._skipping:
                 self._skipping = False
                 continue
             events.append(SseEvent(self._data(raw), raw))
-        self._pending = buffer[start:] if start else buffer
+        if buffer is self._pending:
+            del self._pending[:start]
+        else:
+            self._pending += chunk[start:]
         if len(self._pending) > self._limit_bytes:
             # keep the tail only: enough to recognise where the oversized event ends
             self._pending = self._pending[-3:]
@@ -84,9 +98,9 @@ class SseSplitter:
         return b"\n".join(values) if values else None
 
 
-def _event_ends(buffer: bytes, start: int) -> Iterator[int]:
+def _event_ends(buffer: bytes | bytearray, start: int, *, has_cr: bool) -> Iterator[int]:
     """Yield where each event ends; plain searching where all lines end with LF, as nearly all do."""
-    if b"\r" in buffer:
+    if has_cr:
         yield from (match.end() for match in _EVENT_END.finditer(buffer, start))
         return
     while (found := buffer.find(b"\n\n", start)) >= 0:
@@ -111,8 +125,8 @@ class SseFilter:
         if self._passing:
             return chunk
         kept = b"".join(event.raw for event in self._splitter.feed(chunk) if not self._drops(event.data))
-        pending = self._splitter.pending
-        if len(pending) > self._limit_bytes:
+        if self._splitter.pending_bytes > self._limit_bytes:
+            pending = self._splitter.pending
             self._passing = True
             self._splitter = SseSplitter()
             return kept + pending

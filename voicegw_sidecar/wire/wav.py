@@ -27,6 +27,7 @@ def wav_head(content: bytes) -> WavHead | None:
     """Read the head from a file's first bytes; None if it is not all there or not a WAV."""
     if len(content) < 12 or content[:4] != b"RIFF" or content[8:12] != b"WAVE":
         return None
+    content = content[:_HEAD_LIMIT_BYTES]  # a file of nothing but tiny chunks is no recording
     bytes_per_s, offset = 0, 12
     while offset + 8 <= len(content):
         name, length = content[offset : offset + 4], struct.unpack_from("<I", content, offset + 4)[0]

@@ -9,6 +9,17 @@ from tests.clients.cases import (
     groq_sdk,
     livekit,
     openai_sdk,
+    pipecat,
 )
 
-MODULES = (openai_sdk, anthropic_sdk, groq_sdk, deepgram_sdk, assemblyai_sdk, cartesia_sdk, elevenlabs_sdk, livekit)
+MODULES = (
+    openai_sdk,
+    anthropic_sdk,
+    groq_sdk,
+    deepgram_sdk,
+    assemblyai_sdk,
+    cartesia_sdk,
+    elevenlabs_sdk,
+    livekit,
+    pipecat,
+)

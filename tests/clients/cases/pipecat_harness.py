@@ -1,40 +1,44 @@
-"""Runs one Pipecat service as a bot does: in a pipeline, from StartFrame to EndFrame, its errors told by ErrorFrames."""
+"""Runs a Pipecat service as a bot does: in a pipeline, from StartFrame to EndFrame, its errors told by ErrorFrames."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import sys
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from unittest.mock import Mock, patch
 
 from loguru import logger
-from pipecat.frames.frames import (
-    ControlFrame,
-    EndFrame,
-    ErrorFrame,
-    Frame,
-    InputAudioRawFrame,
-    VADUserStartedSpeakingFrame,
-    VADUserStoppedSpeakingFrame,
-)
-from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineWorker
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.utils.errors import ErrorCategory, extract_http_status_code
-from pipecat.workers.runner import WorkerRunner
 from websockets.protocol import State
 
 from tests.simulator.sounds import PCM, buzz, frames
 
 logger.disable("pipecat")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of Pipecat's about itself
+    from pipecat.frames.frames import (
+        ControlFrame,
+        EndFrame,
+        ErrorFrame,
+        Frame,
+        InputAudioRawFrame,
+        VADUserStartedSpeakingFrame,
+        VADUserStoppedSpeakingFrame,
+    )
+    from pipecat.pipeline.pipeline import Pipeline
+    from pipecat.pipeline.worker import PipelineWorker
+    from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+    from pipecat.utils.errors import ErrorCategory, extract_http_status_code
+    from pipecat.workers.runner import WorkerRunner
+
 FRAME_S = 0.05
 SPEED = 10
 """How much faster than real time the microphone is."""
 POLL_S = 0.005
 
-Heard = list[Frame]
 Queue = Callable[[Frame], Awaitable[None]]
 
 
@@ -51,17 +55,22 @@ class PipecatError(Exception):
         self.status_code = " ".join(["usable" if is_usable else "unusable", *statuses])
 
 
+class SilentError(Exception):
+    """There was neither an answer nor an ErrorFrame."""
+
+
 @dataclass
 class Mark(ControlFrame):
     """Follows what a service is told; it comes out behind what the service answers."""
 
 
 class Ears(FrameProcessor):
-    """Keeps what comes out of the pipeline."""
+    """Keeps what comes out of the pipeline, and what a service's error handler is told."""
 
     def __init__(self) -> None:
         super().__init__(enable_direct_mode=True)
-        self.heard: Heard = []
+        self.heard: list[Frame] = []
+        self.errors: list[ErrorFrame] = []
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
@@ -69,30 +78,50 @@ class Ears(FrameProcessor):
             self.heard.append(frame)
         await self.push_frame(frame, direction)
 
+    def has(self, kind: type[Frame]) -> bool:
+        return any(isinstance(frame, kind) for frame in self.heard)
 
-async def answer(service: FrameProcessor, said: Iterable[Frame], until: Callable[[Heard], bool] | None = None) -> Heard:
-    """Tell a service something and return what comes out until it is through, or until ``until`` is true of it."""
 
-    def is_through(heard: Heard) -> bool:
-        return any(isinstance(frame, Mark) for frame in heard) and _is_settled(service)
+async def answer(service: FrameProcessor, said: Iterable[Frame]) -> list[Frame]:
+    """Tell a service something and return all that it answers."""
 
-    async def speak(queue: Queue, heard: Heard) -> None:
+    async def speak(queue: Queue, ears: Ears) -> None:
         for frame in (*said, Mark()):
             await queue(frame)
-        while not (until or is_through)(heard) and service.is_usable:
+        while service.is_usable and not (ears.has(Mark) and _is_settled(service)):
             await asyncio.sleep(POLL_S)
 
     return await _run(service, speak)
 
 
-async def listen(service: FrameProcessor, until: Callable[[Heard], bool]) -> Heard:
-    """Let a service hear a microphone until ``until`` is true of what comes out, or Pipecat gives it no more work."""
+async def answer_live(service: FrameProcessor, said: Iterable[Frame], end: type[Frame]) -> list[Frame]:
+    """Tell something to a service that does not connect again, and return its answer up to ``end``.
 
-    async def speak(queue: Queue, heard: Heard) -> None:
+    Raises :class:`SilentError` where its connection is over before and Pipecat has told nobody.
+    """
+
+    async def speak(queue: Queue, ears: Ears) -> None:
+        for frame in said:
+            await queue(frame)
+        while _is_connected(service) and not ears.errors and not ears.has(end):
+            await asyncio.sleep(POLL_S)
+
+    heard = await _run(service, speak)
+    if not any(isinstance(frame, end) for frame in heard):
+        raise SilentError
+    return heard
+
+
+async def listen(service: FrameProcessor, end: type[Frame]) -> list[Frame]:
+    """Let a service hear a microphone until ``end`` comes out, or Pipecat gives it no more work."""
+
+    async def speak(queue: Queue, ears: Ears) -> None:
         async for frame in _microphone(service):
-            if until(heard) or not service.is_usable:
+            if ears.has(end) or not service.is_usable:
                 break
             await queue(frame)
+        while service.is_usable and not _is_settled(service):
+            await asyncio.sleep(POLL_S)
 
     return await _run(service, speak)
 
@@ -113,9 +142,9 @@ async def _microphone(service: FrameProcessor) -> AsyncIterator[Frame]:
             await asyncio.sleep(FRAME_S / SPEED)
 
 
-async def _run(service: FrameProcessor, speak: Callable[[Queue, Heard], Awaitable[None]]) -> Heard:
+async def _run(service: FrameProcessor, speak: Callable[[Queue, Ears], Awaitable[None]]) -> list[Frame]:
     """Run a service in a pipeline of its own; once ``speak`` is over, end it."""
-    ears, errors = Ears(), []
+    ears = Ears()
     worker = PipelineWorker(Pipeline([service, ears]), cancel_on_idle_timeout=False, enable_rtvi=False)
     has_started = asyncio.Event()
 
@@ -125,11 +154,11 @@ async def _run(service: FrameProcessor, speak: Callable[[Queue, Heard], Awaitabl
 
     @service.event_handler("on_error")
     async def on_error(_service: FrameProcessor, error: ErrorFrame) -> None:
-        errors.append(error)
+        ears.errors.append(error)
 
     async def speak_and_end() -> None:
         await has_started.wait()
-        await speak(worker.queue_frame, ears.heard)
+        await speak(worker.queue_frame, ears)
         await worker.queue_frame(EndFrame())
 
     runner = WorkerRunner(handle_sigint=False)
@@ -140,8 +169,8 @@ async def _run(service: FrameProcessor, speak: Callable[[Queue, Heard], Awaitabl
     finally:
         for task in tasks:
             task.cancel()
-    if errors:
-        raise _failure(errors, is_usable=service.is_usable)
+    if ears.errors:
+        raise _failure(ears.errors, is_usable=service.is_usable)
     return ears.heard
 
 
@@ -167,6 +196,44 @@ def _status(error: ErrorFrame) -> str:
     status = extract_http_status_code(error.exception) if error.exception else None
     shown = re.search(r"\b(?:HTTP|status:?|code:) (\d{3})\b", error.error)
     return str(status) if status else shown[1] if shown else ""
+
+
+@asynccontextmanager
+async def root_of(base: str) -> AsyncIterator[tuple[str, dict[str, str]]]:
+    """The address of a base URL's host alone, and headers that say the rest.
+
+    The sidecar is told the project by a header and knows the provider by the path. The simulator stands for every
+    provider below a path of its own; in front of it a pipe puts that path back.
+    """
+    root, _, path = base.removeprefix("http://").partition("/")
+    if path.startswith("p/"):
+        yield f"http://{root}", {"X-VoiceGW-Project": path.split("/")[1]}
+        return
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+            sink.close()
+        except ConnectionError:
+            sink.transport.abort()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = root.rpartition(":")
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        far_writer.write((await reader.readline()).replace(b" /", f" /{path}/".encode(), 1))
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            tasks.add(asyncio.create_task(pass_on(source, sink)))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", {}
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
 
 
 def piper_http_service() -> type[FrameProcessor]:
