@@ -232,5 +232,5 @@ def test_keys_in_force_are_not_on_the_list():
     sections = {pattern.partition(".")[0] for pattern in NOT_IN_FORCE}
 
     assert not sections & {"default_project", "timezone", "providers", "prices", "auth", "logging"}
-    in_force = {"serve", "serve.trusted_proxies", "serve.public_url", "serve.allowed_hosts", "serve.drain_seconds"}
+    in_force = {"serve", "serve.public_url", "serve.allowed_hosts", "serve.drain_seconds"}
     assert not in_force & set(NOT_IN_FORCE)
