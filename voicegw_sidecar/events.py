@@ -141,6 +141,12 @@ class Named(Struct, frozen=True, tag=True):
     key: str = ""
 
 
+class OtherRates(Struct, frozen=True, tag=True):
+    """The provider bills this exchange by other rates than its plain ones: a service tier. Its price is an estimate."""
+
+    key: str = ""
+
+
 class Deferred(Struct, frozen=True, tag=True):
     """The provider took the work and will have its result later: it is asked for by this id, on other connections."""
 
@@ -184,6 +190,7 @@ Event = (
     | StreamDuration
     | Used
     | Named
+    | OtherRates
     | Deferred
     | Finished
     | Stopped

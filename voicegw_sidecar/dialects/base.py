@@ -160,6 +160,11 @@ class HttpDialect(ABC):
         """Read what only a whole answer tells."""
 
 
+def has_other_rates(service_tier: str | None) -> bool:
+    """Say whether a tier that an answer names is billed by other rates than the plain ones."""
+    return service_tier not in (None, "auto", "default", "on_demand")
+
+
 def is_event_stream(head: ResponseHead) -> bool:
     """Say whether an answer is server-sent events that can be read as they come."""
     is_readable = head.content_encoding.strip().lower() in ("", "identity")

@@ -13,8 +13,19 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, decode_json, is_event_stream
-from voicegw_sidecar.events import Began, Event, Failed, Finished, Named, Reasoned, RequestComplete, TextOut, Used
+from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, decode_json, has_other_rates, is_event_stream
+from voicegw_sidecar.events import (
+    Began,
+    Event,
+    Failed,
+    Finished,
+    Named,
+    OtherRates,
+    Reasoned,
+    RequestComplete,
+    TextOut,
+    Used,
+)
 from voicegw_sidecar.terms import NOTHING_USED, Modality, Usage
 from voicegw_sidecar.wire.body import BodyCopy, short_code
 from voicegw_sidecar.wire.frames import RequestHead, ResponseHead
@@ -96,6 +107,7 @@ class _Completion(Struct, frozen=True):
     x_groq: _Groq | None = None
     model: str | None = None
     object: str | None = None
+    service_tier: str | None = None
     error: _ErrorBody | str | None = None
 
 
@@ -189,6 +201,8 @@ class OpenAIChat(HttpDialect):
         if self._model is None and completion.model:
             self._model = completion.model
             events.append(Named(completion.model))
+        if has_other_rates(completion.service_tier):
+            events.append(OtherRates())
         used = completion.usage or (completion.x_groq.usage if completion.x_groq is not None else None)
         if used is not None and (usage := used.usage()) != NOTHING_USED:
             events.append(Used(usage))

@@ -15,7 +15,15 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import Raw, Struct
 
-from voicegw_sidecar.dialects.base import NO_EVENTS, Ask, HttpDialect, SocketDialect, decode_json, is_event_stream
+from voicegw_sidecar.dialects.base import (
+    NO_EVENTS,
+    Ask,
+    HttpDialect,
+    SocketDialect,
+    decode_json,
+    has_other_rates,
+    is_event_stream,
+)
 from voicegw_sidecar.estimate import CHARS_PER_TOKEN
 from voicegw_sidecar.events import (
     Began,
@@ -24,6 +32,7 @@ from voicegw_sidecar.events import (
     Failed,
     Finished,
     Named,
+    OtherRates,
     Reasoned,
     RequestComplete,
     TextOut,
@@ -103,6 +112,7 @@ class _Response(Struct, frozen=True):
     status: str | None = None
     model: str | None = None
     usage: _Usage | None = None
+    service_tier: str | None = None
     error: _ErrorBody | None = None
     output: list[_Item] | None = None
 
@@ -208,6 +218,8 @@ class _Answer:
 
     def report(self, response: _Response) -> Iterator[Event]:
         """Read the usage that goes with an end."""
+        if has_other_rates(response.service_tier):
+            yield OtherRates(self._key)
         if response.usage is not None and (usage := response.usage.usage()) != NOTHING_USED:
             yield Used(usage, self._key)
 

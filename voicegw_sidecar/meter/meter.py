@@ -20,6 +20,7 @@ from voicegw_sidecar.events import (
     Heard,
     Interim,
     Named,
+    OtherRates,
     Reasoned,
     RequestComplete,
     SpeechEnded,
@@ -174,6 +175,8 @@ class Meter:
                 running.reported = plausible(event.usage)
             case Named():
                 running.model = name_of(event.model)
+            case OtherRates():
+                running.has_other_rates = True
             case Finished():
                 self._finish(event.key, Status.OK, at_ns)
             case Stopped():
@@ -257,7 +260,7 @@ class Meter:
             first_ms=first_ms,
             first_ms_basis=running.first_basis if first_ms is not None else None,
             total_ms=None if ended_ns is None else (ended_ns - marks_ns[Mark.STARTED]) / NS_PER_MS,
-            estimated=estimated,
+            estimated=estimated or running.has_other_rates,
             error=error,
         )
 

@@ -25,6 +25,7 @@ class Running:
         self.audio_out_known = True
         self.reported: Usage | None = None
         self.has_interim = False
+        self.has_other_rates = False
         self.first_basis: FirstBasis | None = None
 
     def mark(self, mark: Mark, at_ns: int) -> None:

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import aiohttp
 from anthropic import AsyncAnthropic
 
-from tests.clients.case import TIMEOUT_S, Case
+from tests.clients.case import Case
 from tests.clients.cases import pipecat_harness as harness
 from tests.simulator.test_openai import ASKED
 
@@ -56,8 +56,10 @@ TEXT = "Your order has left the warehouse. It arrives on Friday."
 KEY: dict[str, Any] = {"api_key": "k"}
 SOON: dict[str, Any] = {"reconnect_backoff_min_wait": 0.05, "reconnect_backoff_max_wait": 0.05}
 """Pipecat's own arguments of most sockets' services: not 4 s between attempts to connect again."""
+PATIENCE_S = 2.0
+"""The time limit of HTTP clients that a service takes; less than the 3 s after which silent speech is over."""
 SLOW_S = 20.0
-"""For services whose 4 s cannot be shortened: they give up after 8 to 12 s."""
+"""For services that need 8 to 12 s to give up, as their 4 s cannot be shortened, or their SDK tries three times."""
 NO_HANG = frozenset({"401", "402", "429", "500", "reset", "truncated", "1011"})
 """Sockets wait 10 s for a handshake and try four of them; to OpenAI's and Groq's SDKs Pipecat gives no time limit."""
 TRIED_AGAIN = 4
@@ -125,7 +127,7 @@ def with_http(run: Callable[[Make], Run], make: Callable[[str, aiohttp.ClientSes
     """The same for a service that is given its HTTP client."""
 
     async def run_with_http(base: str) -> object:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(sock_read=TIMEOUT_S)) as http:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(sock_read=PATIENCE_S)) as http:
             return await run(lambda base: make(base, http))(base)
 
     return run_with_http
@@ -172,7 +174,7 @@ LLM = (
          answering(lambda base: OpenAIResponsesHttpLLMService(base_url=f"{base}/v1", **KEY)), faults=NO_HANG),
     case(AnthropicLLMService, "message", "anthropic.messages", 'client=AsyncAnthropic(base_url="{base}")',
          answering(lambda base: AnthropicLLMService(
-             client=AsyncAnthropic(base_url=base, timeout=TIMEOUT_S, **KEY), **KEY))),
+             client=AsyncAnthropic(base_url=base, timeout=PATIENCE_S, **KEY), **KEY)), limit_s=SLOW_S),
     socket(OpenAIResponsesLLMService, "openai.responses_socket",
            'ws_url="{ws}/v1/responses", base_url="{base}/v1"',
            answering(lambda base: OpenAIResponsesLLMService(
