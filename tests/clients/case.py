@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from voicegw_sidecar.simulator import Failure, FailureKind
 
-TIMEOUT_S = 1.0
+TIMEOUT_S = 1.5
 """What a case gives its client as time limit, where the client takes one: a hanging provider is noticed after it."""
 LIMIT_S = 8.0
 """What a run may take, unless its case says otherwise."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicegw_sidecar.dialects.base import HttpDialect
+from voicegw_sidecar.dialects.base import HttpDialect, SocketDialect, carries_many
 from voicegw_sidecar.dialects.openai_chat import OpenAIChat
 from voicegw_sidecar.dialects.openai_responses import OpenAIResponses
 from voicegw_sidecar.meter import Closed, Meter
@@ -34,3 +34,10 @@ def test_a_tier_of_its_own_makes_the_price_an_estimate(
     [closed] = meter.changes()
     assert isinstance(closed, Closed)
     assert (closed.exchange.estimated, closed.exchange.usage.output_tokens) == (estimated, 1)
+
+
+def test_a_dialect_that_says_nothing_asks_for_nothing() -> None:
+    dialect, frame = SocketDialect(), Frame(Side.AGENT, Kind.TEXT, 0, b"{}")
+    assert (dialect.model, dialect.asks(frame), dialect.declines(frame), carries_many(dialect)) == (
+        None, None, False, False)  # fmt: skip
+    assert list(dialect.answered(ResponseHead(101))) == list(dialect.ended(Side.AGENT, End.COMPLETE)) == []

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicegw_sidecar.ledger.calendar import day_of, midnight_ns, period_days, split_over_midnight
-from voicegw_sidecar.terms import NS_PER_S
+from voicegw_sidecar.ledger.calendar import day_of, day_shares, midnight_ns, period_days, split_over_midnight
+from voicegw_sidecar.terms import NS_PER_S, Modality
 
 ZONES = [
     "UTC",
@@ -120,3 +120,10 @@ def test_shares_sum_exactly_and_days_follow_each_other(nanousd: int, started: in
 )
 def test_periods_are_of_the_calendar(period: str, expected: tuple[str | None, str]) -> None:
     assert period_days(period, ns("2026-11-21T12:00:00+00:00"), UTC) == expected
+
+
+def test_only_streams_are_shared_out_over_midnight() -> None:
+    start, end = ns("2026-11-20T23:59:50+00:00"), ns("2026-11-21T00:00:10+00:00")
+    assert day_shares(100, Modality.STT, start, end, UTC) == [("2026-11-20", 50), ("2026-11-21", 50)]
+    assert day_shares(100, Modality.STT, start, None, UTC) == [("2026-11-20", 100)]
+    assert day_shares(100, Modality.LLM, start, end, UTC) == [("2026-11-20", 100)]

@@ -275,3 +275,24 @@ def test_no_usage_makes_pricing_raise_or_pay_back(
 
 def test_catalogue_version_is_the_packages() -> None:
     assert BOOK.catalogue_version == voice_prices.__version__
+
+
+def test_a_model_is_priced_if_some_unit_of_it_is() -> None:
+    prices = PriceBook({"p/own": Rates(per_minute=Decimal(1))}, {})
+    assert BOOK.is_priced(priced(Usage(), "gpt-4.1", "openai", Modality.LLM, catalogue_provider="openai"))
+    assert BOOK.is_priced(priced(Usage(), "nova-3", "deepgram", Modality.STT, catalogue_provider="deepgram"))
+    assert BOOK.is_priced(priced(Usage(), "anything", "ollama", Modality.LLM, is_local=True))
+    assert prices.is_priced(priced(Usage(), "own"))
+    for _ in range(2):  # remembered, and still no
+        assert not BOOK.is_priced(priced(Usage(), "unheard-of", "openai", Modality.LLM, catalogue_provider="openai"))
+    assert not prices.is_priced(priced(Usage(), "other"))
+
+
+def test_the_dearest_model_of_a_provider_prices_what_has_no_price() -> None:
+    usage = Usage(audio_s=60.0)
+    dearest = BOOK.dearest(priced(usage, "unheard-of", "deepgram", Modality.STT, catalogue_provider="deepgram"))
+    assert dearest == Cost(16_500_000, CostSource.ESTIMATE, estimated=True)  # enhanced, 0.275 USD a thousand seconds
+    own = PriceBook({"vllm/big": Rates(**{key: Decimal(value) for key, value in PER_TOKEN.items()})}, {})
+    tokens = Usage(input_tokens=10, output_tokens=10)
+    assert own.dearest(priced(tokens, "unheard-of", "vllm", Modality.LLM)).nanousd == 30_000
+    assert own.dearest(priced(tokens, "unheard-of", "nobody", Modality.LLM)) == UNKNOWN_COST

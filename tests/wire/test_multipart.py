@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicegw_sidecar.wire.multipart import boundary, parts
+from voicegw_sidecar.wire.multipart import PARTS_LIMIT, boundary, parts, with_field
 
 BODY = (
     b'preamble\r\n--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
@@ -43,3 +43,21 @@ def test_a_copy_cut_anywhere_gives_a_beginning() -> None:
     for end in range(len(BODY)):
         names = [part.name for part in parts(BODY[:end], b"x")]
         assert names == whole[: len(names)]
+
+
+def test_a_field_is_replaced_and_every_other_byte_kept() -> None:
+    changed = with_field(BODY, b"x", "model", b"large-v3")
+    assert changed == BODY.replace(b"whisper-1", b"large-v3")
+    assert [part.data for part in parts(changed, b"x")] == [b"large-v3", b"en", b"RI\r\nFF"]
+
+
+def test_a_field_that_is_missing_is_put_first_and_a_file_of_that_name_is_none() -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="model"; filename="m"\r\n\r\nfile\r\n--x--\r\n'
+    changed = with_field(body, b"x", "model", b"large-v3")
+    found = [(part.name, part.is_file, part.data) for part in parts(changed, b"x")]
+    assert found == [("model", False, b"large-v3"), ("model", True, b"file")]
+
+
+def test_no_more_parts_are_looked_at_than_an_upload_has() -> None:
+    body = b"".join(b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nv\r\n' for _ in range(1000)) + b"--x--\r\n"
+    assert len(parts(body, b"x")) == PARTS_LIMIT
