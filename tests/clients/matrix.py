@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tests.clients.case import Case
-from tests.clients.runs import Played
+from msgspec.structs import replace
+
+from tests.clients.case import Case, faults_of
+from tests.clients.runs import SOCKET, Played
+from voicegw_sidecar.simulator.routes import pattern_of
 from voicegw_sidecar.store.records import ExchangeRow
 
 BEGIN, END = "<!-- matrix: written by tests/clients/test_cases.py -->", "<!-- end of matrix -->"
 _HEAD = """\
-| client | call | to | metered | priced | at a spent budget |
-|---|---|---|---|---|---|
+| client | call | provider | endpoint | relayed | metered | priced | refused |
+|---|---|---|---|---|---|---|---|
 """
 _PASTE_HEAD = """
 What each was given, for project acme:
@@ -46,23 +49,38 @@ def with_table(page: str, text: str) -> str:
 
 
 def _line(case: Case, well: Played, spent: Played) -> str:
-    row = next(row for row in well.rows if row.modality is not None)
-    attempts = len(spent.rows)
-    refusal = f"`{spent.relayed.error}`" if spent.relayed.error else "served: it costs nothing"
-    asked = "" if attempts == 1 or not spent.relayed.error else f", asks {attempts} times"
-    cells = (case.client, case.call, f"`{case.provider}` {_what(case, row)}", _metered(row), _priced(case, row),
-             refusal + asked)  # fmt: skip
+    rows = [row for row in well.rows if row.modality is not None]
+    modalities = ", ".join(dict.fromkeys(row.modality for row in rows if row.modality))
+    cells = (case.client, case.call, f"`{case.provider}` {modalities}", f"`{_endpoint(well.relayed.address)}`",
+             _relayed(case), _metered(rows), _priced(case, rows), _refused(spent))  # fmt: skip
     return f"| {' | '.join(cells)} |\n"
 
 
-def _what(case: Case, row: ExchangeRow) -> str:
-    return f"{row.modality}{' socket' if case.is_socket else ''}"
+def _endpoint(address: str) -> str:
+    """Return an address with the simulator's pattern for its path, which leaves out a voice's id."""
+    method, _, path = address.partition(" ")
+    pattern = pattern_of("GET" if method == SOCKET else method, path) or path
+    return f"{method} {pattern.replace('{}', '…')}"
 
 
-def _metered(row: ExchangeRow) -> str:
-    units = dict.fromkeys(unit for name, unit in _UNITS if getattr(row.usage, name) is not None)
-    return ", ".join(units) + (", estimated" if row.estimated else "")
+def _relayed(case: Case) -> str:
+    played = [fault.name for fault in faults_of(case)]
+    left_out = [fault.name for fault in faults_of(replace(case, faults=None)) if fault.name not in played]
+    return f"same under {len(played)} faults" + (f", not tried: {', '.join(left_out)}" if left_out else "")
 
 
-def _priced(case: Case, row: ExchangeRow) -> str:
-    return str(row.cost_source) if row.cost_nanousd is not None else f"no: {case.is_unpriced}"
+def _metered(rows: Sequence[ExchangeRow]) -> str:
+    units = dict.fromkeys(unit for name, unit in _UNITS if any(getattr(row.usage, name) is not None for row in rows))
+    return ", ".join(units) + (", estimated" if rows[0].estimated else "")
+
+
+def _priced(case: Case, rows: Sequence[ExchangeRow]) -> str:
+    sources = dict.fromkeys(row.cost_source for row in rows if row.cost_nanousd)
+    return ", ".join(sources) or (f"no: {case.is_unpriced}" if case.is_unpriced else rows[0].cost_source)
+
+
+def _refused(spent: Played) -> str:
+    if not spent.relayed.error:
+        return "served: it costs nothing"
+    attempts = len(spent.rows)
+    return f"`{spent.relayed.error}`" + ("" if attempts == 1 else f", asks {attempts} times")

@@ -116,10 +116,21 @@ PROVIDERS = tuple(ROUTES)
 
 def handler_of(method: str, path: str) -> tuple[str, Handler] | None:
     """Return the endpoint's name and handler for a request path, which begins with the provider."""
+    route = _route(method, path)
+    return (route[2], route[3]) if route else None
+
+
+def pattern_of(method: str, path: str) -> str | None:
+    """Return the pattern that a request path, which begins with the provider, fits, without the provider."""
+    route = _route(method, path)
+    return route[1] if route else None
+
+
+def _route(method: str, path: str) -> Route | None:
     provider, _, rest = path[1:].partition("/")
-    for known_method, pattern, endpoint, handler in ROUTES.get(provider, ()):
-        if method == known_method and _fits(pattern, f"/{rest}"):
-            return endpoint, handler
+    for route in ROUTES.get(provider, ()):
+        if method == route[0] and _fits(route[1], f"/{rest}"):
+            return route
     return None
 
 

@@ -63,7 +63,7 @@ SLOW_S = 20.0
 NO_HANG = frozenset({"401", "402", "429", "500", "reset", "truncated", "1011"})
 """Sockets wait 10 s for a handshake and try four of them; to OpenAI's and Groq's SDKs Pipecat gives no time limit."""
 TRIED_AGAIN = 4
-"""Handshakes in all that are refused before Pipecat gives a service up; only 400, 401, 403, 404 and 422 are not."""
+"""Refused handshakes after which Pipecat gives a service up; 400, 401, 403, 404 and 422 are not repeated."""
 
 Run = Callable[[str], Awaitable[object]]
 Make = Callable[[str], FrameProcessor]
