@@ -51,6 +51,22 @@ async def speech_socket(base: str) -> object:
         return sum([len(event.audio or b"") async for event in context.receive() if event.type == "chunk"])
 
 
+async def speech_socket_sync(base: str) -> object:
+    def call() -> object:
+        socket = base.replace("http", "ws")
+        with (
+            Cartesia(api_key="k", base_url=base, websocket_base_url=socket, timeout=TIMEOUT_S) as cartesia,
+            cartesia.tts.websocket_connect() as connection,
+        ):
+            options: dict[str, Any] = {"model_id": "sonic-3", "voice": VOICE, "output_format": FORMAT}
+            context = connection.context(context_id="one", **options)
+            context.send(transcript=TEXT, **options)
+            context.no_more_inputs()
+            return sum(len(event.audio or b"") for event in context.receive() if event.type == "chunk")
+
+    return await asyncio.to_thread(call)
+
+
 async def recording(base: str) -> object:
     async with client(base) as cartesia:
         return (await cartesia.stt.transcribe(file=("a.wav", wav(buzz()).read()), model="ink-whisper")).text
@@ -67,6 +83,17 @@ async def turns(base: str) -> object:
         return [event.transcript async for event in connection if event.type == "turn.end"]
 
 
+async def segments(base: str) -> object:
+    async with (
+        client(base) as cartesia,
+        cartesia.stt.manual_finalize.websocket(model="ink-whisper", **LISTEN) as connection,
+    ):
+        for frame in frames(buzz(), 0.16):
+            await connection.send_raw(frame)
+        await connection.send("close")
+        return [event.text async for event in connection if event.type == "transcript" and event.is_final]
+
+
 def case(call: str, endpoint: str, run: Any, **more: Any) -> Case:
     return Case("cartesia SDK", call, "cartesia", endpoint, more.pop("paste", PASTE_HTTP), run, **more)
 
@@ -76,6 +103,8 @@ CASES = (
     case("speech, sync client", "cartesia.bytes", speech_sync),
     case("speech, events", "cartesia.sse", speech_events),
     case("speech, socket", "cartesia.tts", speech_socket, is_socket=True, paste=PASTE),
+    case("speech, socket, sync client", "cartesia.tts", speech_socket_sync, is_socket=True, paste=PASTE),
     case("recording", "cartesia.batch", recording),
     case("turns", "cartesia.turns", turns, is_socket=True, break_after=2),
+    case("segments", "cartesia.manual", segments, is_socket=True),
 )

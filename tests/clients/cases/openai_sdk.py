@@ -13,6 +13,8 @@ from tests.simulator.sounds import buzz
 from tests.simulator.test_openai import ASKED
 
 PASTE = 'AsyncOpenAI(base_url="{base}/v1")'
+QUESTION: Any = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Where is my order?"}]}
+IN_TEXT: Any = {"output_modalities": ["text"]}
 
 
 def client(base: str) -> AsyncOpenAI:
@@ -63,16 +65,37 @@ async def speech(base: str) -> object:
         return len(await spoken.aread())
 
 
+async def response_socket(base: str) -> object:
+    async with client(base) as openai, openai.responses.connect() as socket:
+        await socket.response.create(model="gpt-4.1-mini", input="Where is my order?")
+        async for event in socket:
+            if event.type == "response.completed":
+                return event.response.output_text
+    return None
+
+
 async def realtime(base: str) -> object:
     """A written question, answered in text, over a realtime socket."""
-    item: Any = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Where is my order?"}]}
     async with client(base) as openai, openai.realtime.connect(model="gpt-realtime") as connection:
-        await connection.conversation.item.create(item=item)
-        await connection.response.create(response={"output_modalities": ["text"]})
+        await connection.conversation.item.create(item=QUESTION)
+        await connection.response.create(response=IN_TEXT)
         async for event in connection:
             if event.type == "response.done":
                 return event.response.status
     return None
+
+
+async def realtime_sync(base: str) -> object:
+    def call() -> object:
+        with (
+            OpenAI(api_key="k", base_url=f"{base}/v1", timeout=TIMEOUT_S) as openai,
+            openai.realtime.connect(model="gpt-realtime") as connection,
+        ):
+            connection.conversation.item.create(item=QUESTION)
+            connection.response.create(response=IN_TEXT)
+            return next(event.response.status for event in connection if event.type == "response.done")
+
+    return await asyncio.to_thread(call)
 
 
 CASES = (
@@ -83,4 +106,8 @@ CASES = (
     Case("openai SDK", "response, streamed", "openai", "openai.responses", PASTE, responses_streamed),
     Case("openai SDK", "transcription", "openai", "openai.transcriptions", PASTE, transcription),
     Case("openai SDK", "speech", "openai", "openai.speech", PASTE, speech),
-)
+    Case("openai SDK", "response, socket", "openai", "openai.responses_socket", PASTE, response_socket, is_socket=True),
+    Case("openai SDK", "conversation", "openai", "openai.realtime", PASTE, realtime, is_socket=True, break_after=4),
+    Case("openai SDK", "conversation, sync client", "openai", "openai.realtime", PASTE, realtime_sync, is_socket=True,
+         break_after=4),
+)  # fmt: skip
