@@ -42,6 +42,8 @@ class Case(Struct, frozen=True):
     leaves_early: bool = False
     break_after: int = 1
     """Messages or chunks of the answer before it breaks off: so many that the exchange has begun."""
+    is_written: bool = False
+    """A conversation in text with a model that could speak: nothing is heard, so there is no latency of hearing."""
     limit_s: float = LIMIT_S
     is_unpriced: str = ""
     """Why there is no price, where there is none."""

@@ -55,7 +55,7 @@ def test_a_call_gives_what_it_gives_directly_and_one_priced_row(name: str, seen:
     assert {row.status for row in rows} <= is_over
     first = rows[0]
     assert first.provider == case.provider
-    assert first.first_ms is not None
+    assert (first.first_ms is None) == case.is_written
     assert (first.cost_nanousd is None) == bool(case.is_unpriced)
 
 

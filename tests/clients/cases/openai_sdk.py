@@ -107,7 +107,8 @@ CASES = (
     Case("openai SDK", "transcription", "openai", "openai.transcriptions", PASTE, transcription),
     Case("openai SDK", "speech", "openai", "openai.speech", PASTE, speech),
     Case("openai SDK", "response, socket", "openai", "openai.responses_socket", PASTE, response_socket, is_socket=True),
-    Case("openai SDK", "conversation", "openai", "openai.realtime", PASTE, realtime, is_socket=True, break_after=4),
+    Case("openai SDK", "conversation", "openai", "openai.realtime", PASTE, realtime, is_socket=True, break_after=4,
+         is_written=True),
     Case("openai SDK", "conversation, sync client", "openai", "openai.realtime", PASTE, realtime_sync, is_socket=True,
-         break_after=4),
+         break_after=4, is_written=True),
 )  # fmt: skip
