@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from voicegw_sidecar.body_edit import model_of
 from voicegw_sidecar.budgets import Budgets
-from voicegw_sidecar.config.entry import RosterEntry
 from voicegw_sidecar.config.schema import Project
 from voicegw_sidecar.dialects.base import SocketDialect
 from voicegw_sidecar.errors import BudgetExceeded, BudgetThrottled, Refused, UnpricedModel
@@ -19,7 +18,7 @@ from voicegw_sidecar.events import Began
 from voicegw_sidecar.ledger.budget import Verdict
 from voicegw_sidecar.ledger.prices import PriceBook, Priced
 from voicegw_sidecar.providers.base import Endpoint, Provider
-from voicegw_sidecar.terms import NOTHING_USED, BudgetAction, Modality, Unpriced
+from voicegw_sidecar.terms import NOTHING_USED, BudgetAction, Modality, RosterEntry, Unpriced
 from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, Side
 
 

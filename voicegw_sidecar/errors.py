@@ -86,6 +86,33 @@ class UnknownProvider(NotFound):
     code = "unknown_provider"
 
 
+class NoRoute(SidecarError):
+    """No triple may be taken: none fits the latency budget, a roster is empty, or an override is outside its roster."""
+
+    code = "no_route"
+    status = 409
+
+
+class Conflict(SidecarError):
+    """What is to be made exists already, or a name means more than one thing."""
+
+    code = "conflict"
+    status = 409
+
+
+class UnknownSession(NotFound):
+    """No session of this id is in the project."""
+
+    code = "unknown_session"
+
+
+class UnsupportedType(SidecarError):
+    """A body of another type than the route takes."""
+
+    code = "unsupported_type"
+    status = 415
+
+
 class Refused(SidecarError):
     """Base of what the sidecar refuses although it understands it: nothing went upstream, and the row says so."""
 

@@ -24,6 +24,10 @@ class Modality(enum.StrEnum):
     S2S = "s2s"
 
 
+ROUTED = (Modality.STT, Modality.LLM, Modality.TTS)
+"""The modalities of a session's triple, in the order in which a turn passes them."""
+
+
 class Status(enum.StrEnum):
     """How an exchange stands or ended; the words are those of ``GET /v1/logs``."""
 
@@ -67,6 +71,34 @@ class CostSource(enum.StrEnum):
     NONE = "none"
 
 
+class SessionOrigin(enum.StrEnum):
+    """How a session came to be."""
+
+    API = "api"
+    """It was opened by ``POST /v1/sessions``."""
+    NAMED = "named"
+    """A call named it: in the path, a header or a LiveKit job id."""
+    INFERRED = "inferred"
+    """Nothing named it: calls were found to belong together."""
+
+
+class Basis(enum.StrEnum):
+    """How it is known which session an exchange belongs to."""
+
+    NAMED = "named"
+    """The agent said so: in the path, a header or a LiveKit job id."""
+    TRANSCRIPT = "transcript"
+    """What was heard came back as an LLM request's last message."""
+    HISTORY = "history"
+    """An LLM request repeats what was said before."""
+    SPEECH = "speech"
+    """What an LLM answered came back as the text to speak."""
+    CONNECTION = "connection"
+    """It came on a connection that carried calls of that session before."""
+    PROCESS = "process"
+    """It came from the process whose only session that is."""
+
+
 class BudgetAction(enum.StrEnum):
     """What happens once a daily budget is reached."""
 
@@ -81,6 +113,15 @@ class Unpriced(enum.StrEnum):
     WARN = "warn"
     BLOCK = "block"
     ESTIMATE = "estimate"
+
+
+class RoutingPolicy(enum.StrEnum):
+    """Which observations a project's routes are chosen by; docs/routing.md has both measured."""
+
+    MEDIAN = "median"
+    """The median of the trailing day, as of the last roll-up."""
+    ADAPTIVE = "adaptive"
+    """The median of the last observations; what is no longer observed fades to its baseline; few sessions explore."""
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
@@ -118,18 +159,35 @@ class Mark(enum.StrEnum):
     """Last request byte read from the agent (HTTP)."""
     FIRST_TEXT_SENT = "first_text_sent"
     """First text to speak that is not blank read from the agent."""
+    SPEECH_BEGAN = "speech_began"
+    """The audio in which the utterance's speech began was relayed."""
     SPEECH_ENDED = "speech_ended"
     """The audio in which speech ended was relayed."""
     FIRST_BYTE = "first_byte"
     """First response byte read from the provider."""
     FIRST_TOKEN = "first_token"
     """First content or tool-call fragment read from the provider."""
+    FIRST_CONTENT = "first_content"
+    """First fragment of content read from the provider: text or a refusal, not a tool call."""
     FIRST_AUDIO = "first_audio"
     """First audio read from the provider."""
     FINAL = "final"
     """Final transcript read from the provider."""
     ENDED = "ended"
     """Protocol end, or the close that took its place."""
+
+
+class Moments(Struct, frozen=True):
+    """The moments of an exchange that turns are told from, in wall-clock nanoseconds; None where not seen."""
+
+    asked_ns: int | None = None
+    """LLM and uploads: the request was complete. TTS: the first text was sent."""
+    first_ns: int | None = None
+    """The first useful output: token, audio, or final transcript."""
+    content_ns: int | None = None
+    """LLM: the first content."""
+    speech_began_ns: int | None = None
+    speech_ended_ns: int | None = None
 
 
 class Exchange(Struct, frozen=True):
@@ -150,6 +208,8 @@ class Exchange(Struct, frozen=True):
     total_ms: float | None = None
     estimated: bool = False
     """True where part of ``usage`` is the sidecar's estimate, not a report and not a count."""
+    key: str = ""
+    """Names it within its connection while it is open: a context id, a response id, or "" (see ``events``)."""
     error: str | None = None
     """A short code such as ``http_429`` or the provider's own error code; never its text."""
 
@@ -160,6 +220,19 @@ class Cost(Struct, frozen=True):
     nanousd: int | None
     source: CostSource
     estimated: bool = False
+
+
+class RosterEntry(Struct, frozen=True):
+    """One entry of a roster: a provider, pooled over its models, or narrowed to one of them."""
+
+    provider: str
+    model: str | None = None
+    variant: str | None = None
+    """The voice (tts) or the language (stt)."""
+
+    def __str__(self) -> str:
+        model = "" if self.model is None else f"/{self.model}"
+        return f"{self.provider}{model}" + ("" if self.variant is None else f":{self.variant}")
 
 
 class Secret:

@@ -8,9 +8,8 @@ from typing import Annotated, get_args, get_origin
 import pytest
 from msgspec import Struct, structs
 
-from voicegw_sidecar.config.entry import RosterEntry
 from voicegw_sidecar.config.schema import FROM_KEY, Config, Rosters
-from voicegw_sidecar.terms import BudgetAction, Secret, Unpriced
+from voicegw_sidecar.terms import BudgetAction, RosterEntry, Secret, Unpriced
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import re
 
-from msgspec import Struct
-
 from voicegw_sidecar.config.kind import EnvText, Mismatch, expected, words
-from voicegw_sidecar.terms import Modality
+from voicegw_sidecar.terms import Modality, RosterEntry
 
 _OWN_PATHS = (
     "v1 p s api mcp static brand share login logout health ready metrics routing sessions projects costs logs"
@@ -26,19 +24,6 @@ _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _ID_WORDS = "lower-case letters, digits, _ and -, at most 64, first a letter or digit"
 _ENTRY_WORDS = "provider, provider/model or provider/model:voice"
-
-
-class RosterEntry(Struct, frozen=True):
-    """One entry of a roster: a provider, pooled over its models or narrowed to one."""
-
-    provider: str
-    model: str | None = None
-    variant: str | None = None
-    """The voice (tts) or the language (stt)."""
-
-    def __str__(self) -> str:
-        model = "" if self.model is None else f"/{self.model}"
-        return f"{self.provider}{model}" + ("" if self.variant is None else f":{self.variant}")
 
 
 class ProjectId:

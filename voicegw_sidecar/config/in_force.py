@@ -6,9 +6,8 @@ Shown to the operator at start and by ``check``, so that no setting is silently 
 from __future__ import annotations
 
 NOT_IN_FORCE = (
-    # Sessions and the router.
-    "projects.*.routing",
-    "sessions",
+    # Unified endpoints.
+    "projects.*.routing.failover",
     # Operations.
     "projects.*.branding",
     "storage.retention_days",
@@ -16,7 +15,6 @@ NOT_IN_FORCE = (
     "serve.trusted_proxies",
     "alerts",
     "otlp",
-    "workers",
 )
 """Dotted keys; ``*`` is any one key. A key that comes into force is taken out here and in the documentation."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from voicegw_sidecar.config.address import is_loopback
-from voicegw_sidecar.config.entry import RosterEntry
 from voicegw_sidecar.config.kind import did_you_mean, joined
 from voicegw_sidecar.config.schema import (
     BUILTIN_PROJECT,
@@ -18,7 +17,7 @@ from voicegw_sidecar.config.schema import (
     ProviderEntry,
 )
 from voicegw_sidecar.errors import ConfigError
-from voicegw_sidecar.terms import BudgetAction, Secret
+from voicegw_sidecar.terms import BudgetAction, RosterEntry, Secret
 
 
 def broken_rules(config: Config, builtin: Mapping[str, BuiltinProvider]) -> Iterator[ConfigError]:

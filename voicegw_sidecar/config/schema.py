@@ -15,7 +15,7 @@ from typing import Annotated
 from msgspec import UNSET, Struct, UnsetType, field
 
 from voicegw_sidecar.config.address import LARGEST_PORT, AllowedHost, Host, Network, PrivateUrl, Url
-from voicegw_sidecar.config.entry import Entry, PriceKey, ProjectId, ProviderId, RosterEntry
+from voicegw_sidecar.config.entry import Entry, PriceKey, ProjectId, ProviderId
 from voicegw_sidecar.config.kind import (
     DAY_S,
     AgentKey,
@@ -33,7 +33,7 @@ from voicegw_sidecar.config.kind import (
     YesNo,
     Zone,
 )
-from voicegw_sidecar.terms import BudgetAction, Modality, Secret, Unpriced
+from voicegw_sidecar.terms import BudgetAction, Modality, RosterEntry, RoutingPolicy, Secret, Unpriced
 
 BUILTIN_PROJECT = "default"
 HOUR_MS = 3_600_000
@@ -111,6 +111,7 @@ class Routing(Struct, frozen=True):
     budget_ms: Annotated[int, Whole("a whole number of milliseconds", 1, HOUR_MS)] = 1500
     fallback_to_fastest: Annotated[bool, YesNo()] = True
     failover: Annotated[bool, YesNo()] = False
+    policy: Annotated[RoutingPolicy, OneOf(RoutingPolicy)] = RoutingPolicy.MEDIAN
     rosters: Rosters = Rosters()
 
 
