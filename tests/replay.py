@@ -193,4 +193,4 @@ def _struct(value: Struct) -> str:
 def _exchange(exchange: Exchange) -> str:
     plain = msgspec.to_builtins(exchange)
     plain["marks_ms"] = {mark: at_ns // NS_PER_MS for mark, at_ns in plain.pop("marks_ns").items()}
-    return msgspec.json.encode({name: value for name, value in plain.items() if value is not None}).decode()
+    return msgspec.json.encode({name: value for name, value in plain.items() if value not in (None, "")}).decode()

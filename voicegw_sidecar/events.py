@@ -11,6 +11,10 @@ from msgspec import Struct
 from voicegw_sidecar.terms import Modality, Usage
 from voicegw_sidecar.wire.pcm import PcmFormat
 
+SAID_LIMIT = 12
+SAID_LIMIT_CHARS = 4000
+"""Of a longer message the end counts."""
+
 
 class Began(Struct, frozen=True, tag=True):
     """The agent began an exchange; ``modality`` is None for an endpoint that is not understood.
@@ -26,6 +30,25 @@ class Began(Struct, frozen=True, tag=True):
     input_chars: int | None = None
     audio_s: float | None = None
     bills_session: bool = False
+
+
+class Said(Struct, frozen=True):
+    """A message of a conversation so far, by the person or by the agent; ``text`` is at most `SAID_LIMIT_CHARS`."""
+
+    text: str
+    is_user: bool
+
+
+class Prompted(Struct, frozen=True, tag=True):
+    """What was said before an LLM is asked: the last `SAID_LIMIT` messages, oldest first, instructions left out.
+
+    ``is_continued``: something else follows the person's last message, such as the result of a tool. It tells which
+    conversation a request belongs to; it is never logged or stored.
+    """
+
+    said: tuple[Said, ...]
+    key: str = ""
+    is_continued: bool = False
 
 
 class RequestComplete(Struct, frozen=True, tag=True):
@@ -76,10 +99,11 @@ class SpeechEnded(Struct, frozen=True, tag=True):
 
 
 class TextOut(Struct, frozen=True, tag=True):
-    """A fragment of an LLM's answer: content, or the name or arguments of a tool call."""
+    """A fragment of an LLM's answer: content, or, with ``is_call``, the name or arguments of a tool call."""
 
     text: str
     key: str = ""
+    is_call: bool = False
 
 
 class Reasoned(Struct, frozen=True, tag=True):
@@ -106,11 +130,13 @@ class Interim(Struct, frozen=True, tag=True):
 class Final(Struct, frozen=True, tag=True):
     """A piece of transcript that no longer changes; never empty.
 
-    ``speech_end_s`` is the audio position, in seconds from the start of the stream, where its speech ended.
+    ``speech_start_s`` and ``speech_end_s`` are the audio positions, in seconds from the start of the stream, between
+    which it was spoken.
     """
 
     text: str
     speech_end_s: float | None = None
+    speech_start_s: float | None = None
     key: str = ""
 
 
@@ -175,6 +201,7 @@ class Failed(Struct, frozen=True, tag=True):
 
 Event = (
     Began
+    | Prompted
     | RequestComplete
     | Answered
     | TextIn

@@ -41,8 +41,13 @@ def delta(**fields: Any) -> dict[str, Any]:
         (delta(content=[{"type": "text", "text": "a"}, {"type": "other"}]), [TextOut("a")]),
         (delta(reasoning="r"), [Reasoned("r")]),
         (delta(reasoning_content="r", content="a"), [Reasoned("r"), TextOut("a")]),
-        (delta(tool_calls=[{"index": 0, "function": {"name": "f", "arguments": ""}}]), [TextOut("f")]),
-        (delta(function_call={"arguments": "{}"}), [TextOut("{}")]),
+        (delta(tool_calls=[{"index": 0, "function": {"name": "f", "arguments": ""}}]), [TextOut("f", is_call=True)]),
+        (delta(function_call={"arguments": "{}"}), [TextOut("{}", is_call=True)]),
+        (
+            delta(content="a", tool_calls=[{"function": {"name": "f"}}, {"function": {"arguments": "{}"}}]),
+            [TextOut("a"), TextOut("f{}", is_call=True)],
+        ),
+        (delta(tool_calls=[{"index": 0}]), []),
         ({"choices": [{"delta": {"content": "a"}}, {"delta": {"content": "b"}}]}, [TextOut("a"), TextOut("b")]),
         ({"choices": None}, []),
         ({"choices": [], "usage": {}}, []),
@@ -60,7 +65,7 @@ def delta(**fields: Any) -> dict[str, Any]:
     ],
 )
 def test_chunks_of_all_sorts(chunk: object, expected: list[Event]) -> None:
-    assert answered(chunk)[3:] == [*expected, Finished()]
+    assert answered(chunk)[4:] == [*expected, Finished()]
 
 
 def test_model_is_named_by_the_answer_where_the_request_did_not() -> None:

@@ -10,7 +10,18 @@ import pytest
 
 from voicegw_sidecar.dialects.base import Ask
 from voicegw_sidecar.dialects.openai_realtime import ITEM_LIMIT, OpenAIRealtime
-from voicegw_sidecar.events import AudioOut, Began, Event, Failed, Final, Finished, Heard, Interim, SpeechEnded
+from voicegw_sidecar.events import (
+    AudioOut,
+    Began,
+    Event,
+    Failed,
+    Final,
+    Finished,
+    Heard,
+    Interim,
+    SpeechEnded,
+    TextOut,
+)
 from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.frames import Frame, Kind, RequestHead, Side
 from voicegw_sidecar.wire.pcm import PcmFormat
@@ -117,6 +128,14 @@ def test_names_of_the_beta_are_read() -> None:
     told(dialect, "response.created", response={"id": "r"})
     audio = base64.b64encode(bytes(800)).decode()
     assert told(dialect, "response.audio.delta", response_id="r", delta=audio) == [AudioOut(0.1, "r")]
+
+
+def test_call_is_told_from_what_is_said() -> None:
+    dialect = realtime()
+    told(dialect, "response.created", response={"id": "r"})
+    assert told(dialect, "response.output_text.delta", response_id="r", delta="a") == [TextOut("a", "r")]
+    call = told(dialect, "response.function_call_arguments.delta", response_id="r", delta="{}")
+    assert call == [TextOut("{}", "r", is_call=True)]
 
 
 def test_transcript_that_nobody_announced_is_an_exchange_all_the_same() -> None:

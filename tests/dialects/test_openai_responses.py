@@ -87,8 +87,20 @@ def test_call_whose_arguments_come_at_once_is_told_by_its_end() -> None:
     dialect = socket()
     dialect.decode(create())
     item = {"type": "function_call", "name": "f"}
-    assert told(dialect, type="response.output_item.added", item=item) == [TextOut("f", "0")]
-    assert told(dialect, type="response.output_item.done", item={**item, "arguments": "{}"}) == [TextOut("{}", "0")]
+    assert told(dialect, type="response.output_item.added", item=item) == [TextOut("f", "0", is_call=True)]
+    done = told(dialect, type="response.output_item.done", item={**item, "arguments": "{}"})
+    assert done == [TextOut("{}", "0", is_call=True)]
+
+
+def test_content_before_a_call_is_content() -> None:
+    dialect = socket()
+    dialect.decode(create())
+    assert told(dialect, type="response.output_text.delta", delta="a") == [TextOut("a", "0")]
+    delta = told(dialect, type="response.function_call_arguments.delta", delta="{}")
+    assert delta == [TextOut("{}", "0", is_call=True)]
+    output = [{"type": "message", "content": [{"text": "a"}]}, {"type": "function_call", "name": "f"}]
+    assert [event for event in answered({"id": "r", "output": output}, {"input": "x"}) if type(event) is TextOut] == [
+        TextOut("a"), TextOut("f", is_call=True)]  # fmt: skip
 
 
 @pytest.mark.parametrize(

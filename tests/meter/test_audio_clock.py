@@ -8,7 +8,7 @@ from array import array
 
 import pytest
 
-from voicegw_sidecar.meter.audio_clock import KEPT_FRAMES, AudioClock
+from voicegw_sidecar.meter.audio_clock import KEPT_FRAMES, KEPT_STRETCHES, AudioClock
 from voicegw_sidecar.wire.pcm import PcmFormat
 
 PCM = PcmFormat("linear16", 16_000)
@@ -94,3 +94,64 @@ def test_voice_never_reaches_past_the_audio() -> None:
     clock = fed(sound(0.123, 12_000), 0.013)
     assert clock.voiced_until_s is not None
     assert clock.voiced_until_s <= clock.position_s
+
+
+def test_beginning_belongs_to_the_frame_after_the_position() -> None:
+    clock = fed(bytes(32_000))
+    assert [clock.time_after(position_s) for position_s in (0.0, 0.049, 0.05, 0.95, 1.0)] == [0, 0, 1, 19, 19]
+    assert AudioClock().time_after(0.0) is None
+
+
+@pytest.mark.parametrize("noise", [0, 60, 150])
+@pytest.mark.parametrize("frame_s", [0.02, 0.05, 0.16, 0.013])
+@pytest.mark.parametrize("level", [2000, 12_000])
+def test_beginning_of_speech_is_found_over_noise(noise: int, frame_s: float, level: int) -> None:
+    words = sound(0.5, level, noise) + sound(0.6, 0, noise) + sound(0.8, level, noise)
+    clock = fed(sound(1.0, 0, noise) + words + sound(1.0, 0, noise), frame_s)
+    assert clock.voiced_until_s is not None
+    assert clock.onset_s(clock.voiced_until_s) == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("before", "expected_s"),
+    [
+        (sound(0.02, 12_000) + bytes(32_000), 1.02),  # a click is no speech
+        (sound(0.03, 12_000) + bytes(32_000), 0.0),  # but so short a sound may be
+        (sound(0.5, 12_000) + bytes(64_000), 2.5),  # another sound, long before
+        (sound(0.5, 12_000) + bytes(32_000), 0.0),  # a pause
+    ],
+    ids=["click", "syllable", "long ago", "pause"],
+)
+def test_beginning_of_speech_is_told_from_what_came_before(before: bytes, expected_s: float) -> None:
+    clock = fed(before + sound(0.5, 12_000), 0.01)
+    assert clock.onset_s(clock.position_s) == pytest.approx(expected_s)
+
+
+@pytest.mark.parametrize(
+    ("before_ended_s", "expected_s"),
+    [
+        (1.0, 2.0),  # as the sound has it
+        (0.9, 2.0),  # what sounds on after the last word begins nothing
+        (0.5, 0.5),  # the person spoke on at once
+        (2.2, 2.2),  # so too
+        (0.0, 0.0),
+    ],
+)
+def test_beginning_of_speech_is_not_before_the_end_of_the_one_before(before_ended_s: float, expected_s: float) -> None:
+    clock = fed(sound(1.0, 12_000) + sound(1.0, 0) + sound(1.0, 12_000))
+    assert clock.onset_s(3.0, before_ended_s) == pytest.approx(expected_s)
+
+
+def test_speech_that_was_not_loud_has_no_beginning() -> None:
+    assert AudioClock().onset_s(1.0) is None
+    assert fed(bytes(32_000)).onset_s(1.0) is None
+    assert fed(bytes(32_000) + sound(0.5, 12_000)).onset_s(1.0) is None
+    assert fed(sound(0.5, 12_000) + bytes(96_000)).onset_s(3.0) is None
+
+
+def test_old_stretches_of_speech_are_forgotten() -> None:
+    clock = fed((sound(0.05, 12_000) + bytes(9600)) * (KEPT_STRETCHES * 3))  # a stretch every 350 ms
+    onset_s = clock.onset_s(clock.position_s)
+    assert onset_s is not None
+    assert KEPT_STRETCHES <= round((clock.position_s - onset_s) / 0.35) <= KEPT_STRETCHES * 2
+    assert clock.onset_s(100.0) is None

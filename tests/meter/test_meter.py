@@ -20,6 +20,7 @@ from voicegw_sidecar.events import (
     Named,
     Reasoned,
     RequestComplete,
+    SpeechEnded,
     Stopped,
     StreamDuration,
     TextIn,
@@ -80,8 +81,26 @@ def test_llm_latency_is_request_complete_to_first_token() -> None:
     assert exchange.first_ms == 70.0
     assert exchange.total_ms == 90.0
     assert {mark: at_ns // NS_PER_MS for mark, at_ns in exchange.marks_ns.items()} == {
-        Mark.STARTED: 10, Mark.REQUEST_COMPLETE: 20, Mark.FIRST_BYTE: 50, Mark.FIRST_TOKEN: 90, Mark.ENDED: 100,
+        Mark.STARTED: 10, Mark.REQUEST_COMPLETE: 20, Mark.FIRST_BYTE: 50, Mark.FIRST_TOKEN: 90, Mark.FIRST_CONTENT: 90,
+        Mark.ENDED: 100,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fragments", "token_ms", "content_ms"),
+    [
+        ([TextOut("f", is_call=True), TextOut("{}", is_call=True), TextOut("a"), TextOut("b")], 1, 3),
+        ([TextOut("a"), TextOut("f", is_call=True)], 1, 1),
+        ([TextOut("f", is_call=True), Reasoned("hm")], 1, None),
+        ([Reasoned("hm")], None, None),
+    ],
+)
+def test_first_token_may_be_of_a_call_and_first_content_may_not(
+    fragments: list[Event], token_ms: int | None, content_ms: int | None
+) -> None:
+    [exchange] = run(list(enumerate([LLM, *fragments, Finished()])))
+    assert exchange.marks_ns.get(Mark.FIRST_TOKEN) == (token_ms and token_ms * NS_PER_MS)
+    assert exchange.marks_ns.get(Mark.FIRST_CONTENT) == (content_ms and content_ms * NS_PER_MS)
 
 
 def test_tts_latency_over_http_is_request_complete_to_first_audio() -> None:
@@ -118,6 +137,57 @@ def test_stt_latency_without_positions_uses_the_sound_level() -> None:
     [exchange] = run([*audio(SILENCE, LOUD, LOUD, SILENCE, SILENCE), (600, Final("hi")), (601, UtteranceEnded())])
     assert exchange.first_ms == 300.0
     assert exchange.first_ms_basis is FirstBasis.SOUND_LEVEL
+
+
+def began_ms(exchange: Exchange) -> int | None:
+    at_ns = exchange.marks_ns.get(Mark.SPEECH_BEGAN)
+    return None if at_ns is None else at_ns // NS_PER_MS
+
+
+def test_speech_begins_where_the_first_final_piece_says() -> None:
+    pieces: list[Timed] = [(650, Final("a", 0.2, 0.1)), (700, Final("b", 0.5, 0.35)), (900, UtteranceEnded())]
+    [exchange] = run([*audio(*[SILENCE] * 6), *pieces])
+    assert began_ms(exchange) == 200  # second 0.1 is the first of the frame that was relayed at 200
+    assert exchange.marks_ns[Mark.SPEECH_ENDED] == 500 * NS_PER_MS
+
+
+def test_speech_begins_with_the_first_loud_audio_where_no_position_is_told() -> None:
+    first = [*audio(SILENCE, LOUD, LOUD, LOUD, SILENCE), (600, Final("one")), (600, UtteranceEnded())]
+    second = [*audio(SILENCE, SILENCE, LOUD, LOUD, start_ms=700), (1200, Final("two")), (1210, UtteranceEnded())]
+    assert [began_ms(exchange) for exchange in run([*first, *second])] == [200, 900]
+
+
+def test_speech_that_began_before_the_final_of_the_one_before_is_not_lost() -> None:
+    frames = [LOUD, LOUD, SILENCE, SILENCE, SILENCE, LOUD, LOUD, LOUD, LOUD]  # the second speech begins at 600
+    first: list[Timed] = [(710, Final("one", 0.2)), (710, UtteranceEnded())]
+    events = sorted([*audio(*frames), *first], key=lambda timed: timed[0])
+    both = run([*events, (1200, Final("two", 0.9)), (1200, UtteranceEnded())])
+    assert [began_ms(exchange) for exchange in both] == [100, 600]
+    assert both[1].marks_ns[Mark.STARTED] == 800 * NS_PER_MS
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        audio(*[SILENCE] * 6),
+        [(100 * number, AudioIn(b"opus", None)) for number in range(6)],
+        [(100 * number, AudioIn(b"\x00" * 80, PcmFormat("alaw", 8000))) for number in range(6)],
+    ],
+    ids=["quiet", "compressed", "levels not read"],
+)
+def test_speech_that_was_not_heard_has_no_beginning(events: list[Timed]) -> None:
+    for position_s in (None, 0.01):
+        [exchange] = run([*events, (700, Final("hi", position_s)), (700, UtteranceEnded())])
+        assert began_ms(exchange) is None
+
+
+def test_beginning_after_the_end_is_none() -> None:
+    said: list[Timed] = [(700, Final("hi", 0.2, 0.4)), (700, UtteranceEnded())]
+    [exchange] = run([*audio(*[SILENCE] * 6), *said])
+    assert began_ms(exchange) is None
+    [exchange] = run([*audio(SILENCE, SILENCE, SILENCE, LOUD), (500, Final("hi")), (510, SpeechEnded(0.2))], (600, OK))
+    assert began_ms(exchange) is None
+    assert exchange.marks_ns[Mark.SPEECH_ENDED] == 200 * NS_PER_MS
 
 
 def test_an_utterance_too_quiet_to_hear_has_no_latency() -> None:

@@ -30,7 +30,7 @@ def test_first_audio_is_timed_from_the_end_of_speech_that_the_provider_names() -
     [exchange] = run([*SPOKEN, *answer])
     assert (exchange.modality, exchange.status, exchange.estimated) == (Modality.S2S, Status.OK, False)
     assert (exchange.first_ms, exchange.first_ms_basis, exchange.total_ms) == (500.0, FirstBasis.PROVIDER, 450.0)
-    assert exchange.marks_ns[Mark.SPEECH_ENDED] == 200 * 10**6
+    assert (exchange.marks_ns[Mark.SPEECH_BEGAN], exchange.marks_ns[Mark.SPEECH_ENDED]) == (100 * 10**6, 200 * 10**6)
     assert (exchange.usage.input_tokens, exchange.usage.output_audio_tokens, exchange.usage.audio_out_s) == (30, 6, 1.0)
 
 
@@ -60,7 +60,9 @@ def test_quiet_after_an_answer_is_not_its_speech_once_more() -> None:
         (1200, AudioOut(0.5, "s")),
         (1300, Finished("s")),
     ]
-    assert [exchange.first_ms for exchange in run([*SPOKEN, *first, *second])] == [500.0, None]
+    exchanges = run([*SPOKEN, *first, *second])
+    assert [exchange.first_ms for exchange in exchanges] == [500.0, None]
+    assert [Mark.SPEECH_BEGAN in exchange.marks_ns for exchange in exchanges] == [True, False]
 
 
 def test_transcript_beside_the_answer_is_an_exchange_of_its_own() -> None:

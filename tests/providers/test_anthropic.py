@@ -48,7 +48,8 @@ def streaming(request: object = None) -> AnthropicMessages:
 )
 def test_request(request_body: object, model: str | None, input_chars: int | None) -> None:
     _, events = begun(request_body)
-    assert events == [Began(Modality.LLM, model=model, input_chars=input_chars), RequestComplete()]
+    began, _, complete = events
+    assert [began, complete] == [Began(Modality.LLM, model=model, input_chars=input_chars), RequestComplete()]
 
 
 def test_call_without_arguments_is_an_answer_at_its_first_fragment() -> None:
@@ -57,7 +58,7 @@ def test_call_without_arguments_is_an_answer_at_its_first_fragment() -> None:
         told(dialect, type="content_block_start", content_block={"type": "tool_use", "name": "end", "input": {}}) == []
     )
     assert told(dialect, type="content_block_delta", delta={"type": "input_json_delta", "partial_json": ""}) == [
-        TextOut("end")
+        TextOut("end", is_call=True)
     ]
     assert told(dialect, type="content_block_delta", delta={"type": "input_json_delta", "partial_json": ""}) == []
 

@@ -39,6 +39,10 @@ def told(dialect: AssemblyAIStream, **message: object) -> list[Event]:
         ({"type": "Turn", "transcript": "a", "end_of_turn": True}, [Final("a"), UtteranceEnded()]),
         ({"type": "Turn", "transcript": "a", "end_of_turn": True, "words": [{"end": 1500}]},
          [Final("a", 1.5), UtteranceEnded()]),
+        (
+            {"type": "Turn", "transcript": "a", "end_of_turn": True, "words": [{"start": 200}, {"end": 900}]},
+            [Final("a", 0.9, 0.2), UtteranceEnded()],
+        ),
         ({"type": "Turn", "transcript": "a", "words": "odd"}, [Interim("a")]),
         ({"type": "SpeechStarted", "timestamp": 100}, []),
         ({"type": "Termination"}, []),

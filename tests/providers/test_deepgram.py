@@ -59,9 +59,9 @@ def speak() -> DeepgramSpeak:
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        (results("a", 1.0), [Final("a", 1.0)]),
+        (results("a", 1.0), [Final("a", 1.0, 0.0)]),
         (results("a"), [Final("a")]),
-        (results("a", 1.0, speech_final=True), [Final("a", 1.0), UtteranceEnded()]),
+        (results("a", 1.0, speech_final=True), [Final("a", 1.0, 0.0), UtteranceEnded()]),
         (results("", speech_final=True), [UtteranceEnded()]),
         (results(None, from_finalize=True), [UtteranceEnded()]),
         (results("a", is_final=False), [Interim("a")]),
@@ -102,7 +102,7 @@ def test_gap_after_an_utterance_that_has_ended_does_not_end_the_next() -> None:
 def test_a_message_that_cannot_be_read_loses_no_other() -> None:
     dialect = listen()
     assert told(dialect, {"type": "Results", "is_final": "yes", "channel": "odd"}) == []
-    assert told(dialect, results("a", 1.0)) == [Final("a", 1.0)]
+    assert told(dialect, results("a", 1.0)) == [Final("a", 1.0, 0.0)]
 
 
 def test_default_voice_is_named() -> None:

@@ -41,6 +41,10 @@ def turn(event: str, transcript: str | None = "a", words: object = None) -> dict
         (turn("EagerEndOfTurn"), [Interim("a")]),
         (turn("Update", ""), []),
         (turn("EndOfTurn", words=[{"word": "a", "end": 1.5}]), [Final("a", 1.5), UtteranceEnded()]),
+        (
+            turn("EndOfTurn", words=[{"start": 0.5, "end": 0.9}, {"start": 1.0, "end": 1.5}]),
+            [Final("a", 1.5, 0.5), UtteranceEnded()],
+        ),
         (turn("EndOfTurn", words=[{"word": "a"}]), [Final("a"), UtteranceEnded()]),
         (turn("EndOfTurn", ""), []),
         ({"type": "Connected"}, []),

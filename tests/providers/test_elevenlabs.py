@@ -175,9 +175,9 @@ def test_commit_that_comes_once_though_asked_for_twice_is_final() -> None:
     copy = {
         "message_type": "committed_transcript_with_timestamps",
         "text": "a",
-        "words": [{"end": 1.5, "type": "word"}],
+        "words": [{"start": 0.1, "end": 0.2, "type": "spacing"}, {"start": 0.5, "end": 1.5, "type": "word"}],
     }
-    assert told(dialect, **copy) == [Final("a", 1.5), UtteranceEnded()]
+    assert told(dialect, **copy) == [Final("a", 1.5, 0.5), UtteranceEnded()]
     assert told(dialect, message_type="committed_transcript", text="b") == [Final("b")]
     assert told(dialect, **{**copy, "words": None}) == [UtteranceEnded()]
 

@@ -14,13 +14,14 @@ import msgspec
 from msgspec import Struct
 
 from voicegw_sidecar.dialects.tolerant import read_tolerantly
-from voicegw_sidecar.events import Answered, AudioIn, Began, Event
+from voicegw_sidecar.events import SAID_LIMIT, SAID_LIMIT_CHARS, Answered, AudioIn, Began, Event, Prompted, Said
 from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.body import BodyCopy
 from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, ResponseHead, Side
 from voicegw_sidecar.wire.pcm import PcmFormat
 
 T = TypeVar("T")
+_SPEAKERS = ("user", "assistant")
 NO_EVENTS: tuple[Event, ...] = ()
 
 
@@ -158,6 +159,15 @@ class HttpDialect(ABC):
     @abstractmethod
     def _answer_complete(self) -> Iterable[Event]:
         """Read what only a whole answer tells."""
+
+
+def prompted(messages: Iterable[tuple[str | None, str]], key: str = "") -> Prompted:
+    """Return what was said so far, from the roles and texts of a request's messages."""
+    known = [(role, text) for role, text in messages if role not in ("system", "developer")]
+    spoken = [role == "user" and bool(text) for role, text in known]
+    is_continued = any(spoken) and not spoken[-1]
+    said = [Said(text[-SAID_LIMIT_CHARS:], role == "user") for role, text in known if text and role in _SPEAKERS]
+    return Prompted(tuple(said[-SAID_LIMIT:]), key, is_continued)
 
 
 def has_other_rates(service_tier: str | None) -> bool:

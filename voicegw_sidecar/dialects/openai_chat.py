@@ -13,7 +13,14 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, decode_json, has_other_rates, is_event_stream
+from voicegw_sidecar.dialects.base import (
+    NO_EVENTS,
+    HttpDialect,
+    decode_json,
+    has_other_rates,
+    is_event_stream,
+    prompted,
+)
 from voicegw_sidecar.events import (
     Began,
     Event,
@@ -77,6 +84,7 @@ class _ContentPart(Struct, frozen=True):
 class _Message(Struct, frozen=True):
     """A message or a fragment of one; ``reasoning`` and ``reasoning_content`` are other servers' additions."""
 
+    role: str | None = None
     content: str | list[_ContentPart] | None = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
@@ -164,6 +172,7 @@ class OpenAIChat(HttpDialect):
             request = _Request(model=(decode_json(_model_only, body) or _ModelOnly()).model)
         self._model = request.model
         yield Began(Modality.LLM, model=request.model, input_chars=_input_chars(request))
+        yield prompted((message.role, _content(message)) for message in request.messages or ())
         yield RequestComplete()
 
     def _answer_piece(self, data: bytes) -> Iterable[Event]:
@@ -213,34 +222,36 @@ class OpenAIChat(HttpDialect):
 
 
 def _say(message: _Message, events: list[Event]) -> None:
-    """Add what a message says to ``events``: its reasoning, then its answer."""
+    """Add what a message says to ``events``: its reasoning, its answer, then the tools it calls."""
     thought = message.reasoning_content or message.reasoning
     if thought:
         events.append(Reasoned(thought))
-    text = message.content if type(message.content) is str else _text(message)
-    if message.tool_calls or message.function_call is not None:
-        text = _text(message)
+    text = message.content if type(message.content) is str else _content(message)
     if text:
         events.append(TextOut(text))
+    if (message.tool_calls or message.function_call is not None) and (called := _calls(message)):
+        events.append(TextOut(called, is_call=True))
 
 
-def _text(message: _Message) -> str:
+def _content(message: _Message) -> str:
     content = message.content
     if isinstance(content, list):
         content = "".join([part.text or "" for part in content])
+    return content or message.refusal or ""
+
+
+def _calls(message: _Message) -> str:
     calls = [call.function for call in message.tool_calls or ()]
-    pieces = [content or message.refusal or ""]
-    for function in (*calls, message.function_call):
-        if function is not None:
-            pieces += (function.name or "", function.arguments or "")
-    return "".join(pieces)
+    functions = [function for function in (*calls, message.function_call) if function is not None]
+    return "".join([f"{function.name or ''}{function.arguments or ''}" for function in functions])
 
 
 def _input_chars(request: _Request) -> int | None:
     """Characters of the prompt, the calls made earlier and the tools offered included."""
     if request.messages is None:
         return None
-    return sum(len(_text(message)) for message in request.messages) + len(bytes(request.tools))
+    said = sum(len(_content(message)) + len(_calls(message)) for message in request.messages)
+    return said + len(bytes(request.tools))
 
 
 def with_usage_asked(body: bytes) -> bytes | None:

@@ -48,8 +48,9 @@ _FORMATS = {
 _AUDIO_DELTAS = frozenset({"response.output_audio.delta", "response.audio.delta"})
 _TEXT_DELTAS = frozenset({
     "response.output_text.delta", "response.text.delta", "response.output_audio_transcript.delta",
-    "response.audio_transcript.delta", "response.function_call_arguments.delta",
+    "response.audio_transcript.delta",
 })  # fmt: skip
+_CALL_DELTA = "response.function_call_arguments.delta"
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 
 
@@ -227,6 +228,8 @@ class OpenAIRealtime(SocketDialect):
             return (AudioOut(pcm.seconds(size_bytes) if pcm else None, response_id),)
         if kind in _TEXT_DELTAS:
             return (TextOut(message.delta, response_id),) if message.delta else NO_EVENTS
+        if kind == _CALL_DELTA:
+            return (TextOut(message.delta, response_id, is_call=True),) if message.delta else NO_EVENTS
         if kind.startswith(_TRANSCRIPTION):
             return self._transcribed(kind.removeprefix(_TRANSCRIPTION), message)
         match kind:

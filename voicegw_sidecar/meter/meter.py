@@ -6,6 +6,8 @@ reads a clock and never raises on an order of events that no protocol should bri
 
 from __future__ import annotations
 
+import math
+
 from msgspec import Struct
 
 from voicegw_sidecar.events import (
@@ -37,12 +39,13 @@ from voicegw_sidecar.meter.usage import DIGITS, MOST_SECONDS, plausible, usage_o
 from voicegw_sidecar.terms import NS_PER_MS, NS_PER_S, Exchange, FirstBasis, Mark, Modality, Status, Usage
 
 _REMAINDER_S = 0.005  # below this, what is left of a stream is rounding
-_FIRST_OUTPUT = {
+FIRST_OUTPUT: dict[Modality | None, Mark] = {
     Modality.LLM: Mark.FIRST_TOKEN,
     Modality.TTS: Mark.FIRST_AUDIO,
     Modality.STT: Mark.FINAL,
     Modality.S2S: Mark.FIRST_AUDIO,
 }
+"""The mark of what an exchange is first useful with."""
 
 
 class Opened(Struct, frozen=True):
@@ -73,6 +76,7 @@ class Meter:
         self._stream_model: str | None = None
         self._billed_s = 0.0
         self._heard_until_s: dict[Modality | None, float] = {}  # audio position when the previous one of a kind ended
+        self._spoken_until_s: dict[Modality | None, float] = {}  # where the speech of the previous one of a kind ended
         self._duration_s: float | None = None
         self._billed_since_ns: int | None = None  # set where the session's time is billed, not its audio
         self._now_ns = 0
@@ -101,7 +105,8 @@ class Meter:
             running = self._open.get(event.key)
             if running is not None:
                 running.output_chars += len(event.text)
-                running.marks_ns.setdefault(Mark.FIRST_TOKEN, at_ns)
+                if not running.has_content:
+                    running.said(at_ns, is_call=event.is_call)
             return
         self._now_ns = at_ns
         match event:
@@ -167,7 +172,7 @@ class Meter:
             case Final():
                 self._finalise(running, event, at_ns)
             case SpeechEnded():
-                self._place_speech_end(running, event.position_s, at_ns)
+                self._place_speech(running, at_ns, event.position_s)
             case UtteranceEnded():
                 if Mark.FINAL in running.marks_ns:
                     self._finish(event.key, Status.OK, at_ns)
@@ -213,22 +218,36 @@ class Meter:
         """Stamp the final transcript; of several pieces the last one counts."""
         running.marks_ns[Mark.FINAL] = at_ns
         if self._is_stream:
-            self._place_speech_end(running, event.speech_end_s, at_ns)
+            self._place_speech(running, at_ns, event.speech_end_s, event.speech_start_s)
 
-    def _place_speech_end(self, running: Running, position_s: float | None, at_ns: int) -> None:
-        """Stamp the end of speech: where the provider puts it, else where the sound last was loud."""
+    def _place_speech(
+        self, running: Running, at_ns: int, end_s: float | None = None, start_s: float | None = None
+    ) -> None:
+        """Stamp both ends of the speech: where the provider puts them, else by the level of the sound."""
         basis = FirstBasis.PROVIDER
-        if position_s is None:
-            position_s, basis = self._clock.voiced_until_s, FirstBasis.SOUND_LEVEL
-            if position_s is not None and position_s <= self._heard_until_s.get(running.modality, 0.0):
-                position_s = None  # nothing loud since the previous utterance: that one's end is not this one's
-        ended_ns = None if position_s is None else self._clock.time_of(position_s)
-        if ended_ns is None:
+        if end_s is None:
+            end_s, basis = self._clock.voiced_until_s, FirstBasis.SOUND_LEVEL
+            if end_s is not None and end_s <= self._heard_until_s.get(running.modality, 0.0):
+                end_s = None  # nothing loud since the previous utterance: that one's end is not this one's
+        ended_ns = None if end_s is None else self._clock.time_of(end_s)
+        if end_s is None or ended_ns is None:
             running.marks_ns.pop(Mark.SPEECH_ENDED, None)
             running.first_basis = None
+            return
+        running.marks_ns[Mark.SPEECH_ENDED] = min(ended_ns, at_ns)
+        running.first_basis, running.speech_end_s = basis, end_s
+        if running.speech_start_s is None or running.speech_start_s > end_s:
+            self._place_onset(running, end_s, start_s)  # of several final pieces the first one tells where it began
+
+    def _place_onset(self, running: Running, end_s: float, start_s: float | None) -> None:
+        if start_s is None:
+            start_s = self._clock.onset_s(end_s, self._spoken_until_s.get(running.modality, -math.inf))
+        running.speech_start_s = start_s
+        began_ns = None if start_s is None or start_s > end_s else self._clock.time_after(start_s)
+        if began_ns is None:
+            running.marks_ns.pop(Mark.SPEECH_BEGAN, None)
         else:
-            running.marks_ns[Mark.SPEECH_ENDED] = min(ended_ns, at_ns)
-            running.first_basis = basis
+            running.marks_ns[Mark.SPEECH_BEGAN] = min(began_ns, running.marks_ns[Mark.SPEECH_ENDED])
 
     def _fail(self, key: str, code: str, at_ns: int) -> None:
         running = self._open[key]
@@ -241,6 +260,8 @@ class Meter:
         self._closed.append(self._exchange(running, status, error))
         if running.modality in (Modality.STT, Modality.S2S):
             self._heard_until_s[running.modality] = self._clock.position_s
+            if running.speech_end_s is not None:
+                self._spoken_until_s[running.modality] = running.speech_end_s
         if self._is_stream and running.modality is Modality.STT:
             self._billed_s = max(self._billed_s, self._heard_s())
 
@@ -248,7 +269,7 @@ class Meter:
         marks_ns = running.marks_ns
         usage, estimated = self._usage(running, status)
         ended_ns = marks_ns.get(Mark.ENDED)
-        output = None if running.modality is None else _FIRST_OUTPUT.get(running.modality)
+        output = FIRST_OUTPUT.get(running.modality)
         first_ms = _between_ms(marks_ns, self._start_of(running), output)
         return Exchange(
             ref=running.ref,
@@ -261,6 +282,7 @@ class Meter:
             first_ms_basis=running.first_basis if first_ms is not None else None,
             total_ms=None if ended_ns is None else (ended_ns - marks_ns[Mark.STARTED]) / NS_PER_MS,
             estimated=estimated or running.has_other_rates,
+            key=running.key,
             error=error,
         )
 

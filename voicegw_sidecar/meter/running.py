@@ -14,6 +14,7 @@ class Running:
 
     def __init__(self, ref: int, event: Began, at_ns: int) -> None:
         self.ref = ref
+        self.key = event.key
         self.modality = event.modality
         self.model = name_of(event.model)
         self.input_chars = event.input_chars
@@ -27,10 +28,20 @@ class Running:
         self.has_interim = False
         self.has_other_rates = False
         self.first_basis: FirstBasis | None = None
+        self.speech_start_s: float | None = None
+        self.speech_end_s: float | None = None
+        self.has_content = False
 
     def mark(self, mark: Mark, at_ns: int) -> None:
         """Stamp a mark unless it is stamped already."""
         self.marks_ns.setdefault(mark, at_ns)
+
+    def said(self, at_ns: int, *, is_call: bool) -> None:
+        """Stamp the marks of an LLM's answer until its content has begun: after that there are none left."""
+        self.mark(Mark.FIRST_TOKEN, at_ns)
+        if not is_call:
+            self.mark(Mark.FIRST_CONTENT, at_ns)
+            self.has_content = True
 
     @property
     def has_output(self) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import Raw, Struct
 
-from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, decode_json, is_event_stream
+from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, decode_json, is_event_stream, prompted
 from voicegw_sidecar.events import Began, Event, Failed, Finished, Named, Reasoned, RequestComplete, TextOut, Used
 from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, ErrorShape, Provider
 from voicegw_sidecar.terms import NOTHING_USED, Modality, Usage
@@ -80,7 +80,15 @@ class _Block(Struct, frozen=True):
 
 
 class _Turn(Struct, frozen=True):
+    role: str | None = None
     content: str | list[_Block] | None = None
+
+    @property
+    def text(self) -> str:
+        """What is said in it, calls and their results left out."""
+        if isinstance(self.content, list):
+            return "".join(block.text or "" for block in self.content)
+        return self.content or ""
 
 
 class _Request(Struct, frozen=True):
@@ -162,6 +170,7 @@ class AnthropicMessages(HttpDialect):
             request = _Request(model=(decode_json(_model_only, body) or _ModelOnly()).model)
         self._model = request.model
         yield Began(Modality.LLM, model=request.model, input_chars=_input_chars(request))
+        yield prompted((turn.role, turn.text) for turn in request.messages or ())
         yield RequestComplete()
 
     def _answer_piece(self, data: bytes) -> Iterable[Event]:
@@ -187,9 +196,11 @@ class AnthropicMessages(HttpDialect):
         for block in answer.content or ():
             if block.thinking:
                 yield Reasoned(block.thinking)
-            text = f"{block.text or ''}{block.name or ''}{bytes(block.input).decode('utf-8', 'replace')}"
-            if text:
-                yield TextOut(text)
+            if block.text:
+                yield TextOut(block.text)
+            called = f"{block.name or ''}{bytes(block.input).decode('utf-8', 'replace')}"
+            if called:
+                yield TextOut(called, is_call=True)
         yield from self._named(answer.model)
         yield from self._report(answer.usage)
 
@@ -223,7 +234,7 @@ class AnthropicMessages(HttpDialect):
             case "input_json_delta" if delta.partial_json or self._tool_name:
                 # the first fragment is often empty, and all there is of a call without arguments
                 name, self._tool_name = self._tool_name, ""
-                return (TextOut(name + delta.partial_json),)
+                return (TextOut(name + delta.partial_json, is_call=True),)
             case _:
                 return NO_EVENTS
 

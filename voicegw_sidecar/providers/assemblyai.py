@@ -42,6 +42,7 @@ _MS_PER_S = 1000
 
 class _Word(Struct, frozen=True):
     text: str = ""
+    start: float | None = None
     end: float | None = None
 
 
@@ -120,8 +121,10 @@ class AssemblyAIStream(SocketDialect):
         if turn.turn_order is not None and turn.turn_order == self._ended_turn:
             return NO_EVENTS
         self._ended_turn = turn.turn_order
-        ends_ms = [word.end for word in words if word.end is not None]
-        return (Final(text, ends_ms[-1] / _MS_PER_S if ends_ms else None), UtteranceEnded())
+        starts_s = [word.start / _MS_PER_S for word in words if word.start is not None]
+        ends_s = [word.end / _MS_PER_S for word in words if word.end is not None]
+        final = Final(text, ends_s[-1] if ends_s else None, starts_s[0] if starts_s else None)
+        return (final, UtteranceEnded())
 
 
 class _JobRequest(Struct, frozen=True):

@@ -1,8 +1,9 @@
 """Deepgram speech-to-text: live (``/v1/listen``, and Flux on ``/v2/listen``) and pre-recorded.
 
 Knows Deepgram's messages and nothing about money or sockets. Transcript positions are seconds of audio from the
-start of the stream; the last word's end is where speech ended. With ``multichannel=true`` each channel is billed
-(https://github.com/orgs/deepgram/discussions/932, read 2026-11-21): the seconds are then those of all channels.
+start of the stream; speech is from the first word's start to the last one's end. With ``multichannel=true`` each
+channel is billed (https://github.com/orgs/deepgram/discussions/932, read 2026-11-21): the seconds are then those of
+all channels.
 Wire reference: https://developers.deepgram.com/reference (AsyncAPI, read 2026-11-20), shapes of Flux as the deepgram
 SDK 7.17 decodes them. Captures: tests/captures/deepgram_listen_*.jsonl, deepgram_flux_*.jsonl,
 deepgram_prerecorded_*.jsonl
@@ -39,6 +40,7 @@ _HEAD_LIMIT_BYTES = 64 * 1024  # of an upload, only the head of a WAV file tells
 
 
 class _Word(Struct, frozen=True):
+    start: float | None = None
     end: float | None = None
 
 
@@ -154,9 +156,9 @@ class DeepgramListen(ListeningDialect):
             # what is relayed does not tell: the channels are billed each, or the audio is compressed
             events.append(StreamDuration(((message.start or 0.0) + message.duration) * self._billed_channels))
         if best.transcript:
-            speech_end_s = best.words[-1].end if best.words else None
-            self._spoken_until_s = max(self._spoken_until_s, speech_end_s or 0.0)
-            events.append(Final(best.transcript, speech_end_s))
+            final = _final(best.transcript, best.words)
+            self._spoken_until_s = max(self._spoken_until_s, final.speech_end_s or 0.0)
+            events.append(final)
         if message.speech_final or message.from_finalize:
             events.extend(self._end())
         return events
@@ -172,6 +174,10 @@ class DeepgramListen(ListeningDialect):
         if self._spoken_until_s:
             self._ended_at_s = self._spoken_until_s
         return (UtteranceEnded(),)
+
+
+def _final(transcript: str, words: list[_Word] | None) -> Final:
+    return Final(transcript, words[-1].end, words[0].start) if words else Final(transcript)
 
 
 def _without_channel(data: bytes) -> _Listened | None:
@@ -203,7 +209,7 @@ class DeepgramFlux(ListeningDialect):
             if message.transcript:
                 yield Interim(message.transcript)
         elif message.transcript:
-            yield Final(message.transcript, message.words[-1].end if message.words else None)
+            yield _final(message.transcript, message.words)
             yield UtteranceEnded()
 
 

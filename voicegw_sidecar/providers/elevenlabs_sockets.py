@@ -85,6 +85,7 @@ class _Told(Struct, frozen=True):
 
 
 class _Word(Struct, frozen=True):
+    start: float | None = None
     end: float | None = None
     type: str | None = None
 
@@ -304,13 +305,13 @@ class ElevenLabsScribe(SocketDialect):
         return [*events, UtteranceEnded()]
 
     def _repeated(self, heard: _Heard) -> Iterable[Event]:
-        words = [word.end for word in heard.words or () if word.end is not None and word.type in ("word", None)]
-        position_s = words[-1] if words else None
+        words = [word for word in heard.words or () if word.end is not None and word.type in ("word", None)]
+        position_s = words[-1].end if words else None
         if self._is_copy_due:
             self._is_copy_due = False
             return [*([SpeechEnded(position_s)] if words else []), UtteranceEnded()]
         if self._comes_twice and heard.text:  # the only copy after all
-            return (Final(heard.text, position_s), UtteranceEnded())
+            return (Final(heard.text, position_s, words[0].start if words else None), UtteranceEnded())
         return NO_EVENTS
 
 

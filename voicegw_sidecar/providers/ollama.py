@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import Raw, Struct
 
-from voicegw_sidecar.dialects.base import HttpDialect, decode_json
+from voicegw_sidecar.dialects.base import HttpDialect, decode_json, prompted
 from voicegw_sidecar.events import Began, Event, Failed, Finished, Reasoned, RequestComplete, TextOut, Used
 from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, Provider
 from voicegw_sidecar.providers.openai import OPENAI_ERRORS, openai_endpoints
@@ -31,16 +31,16 @@ class _ToolCall(Struct, frozen=True):
 
 
 class _Message(Struct, frozen=True):
+    role: str | None = None
     content: str | None = None
     thinking: str | None = None
     tool_calls: list[_ToolCall] | None = None
 
     @property
-    def text(self) -> str:
-        """What is said, and what is called."""
+    def called(self) -> str:
+        """Which tools are called, and with what."""
         calls = [call.function for call in self.tool_calls or () if call.function is not None]
-        called = "".join(f"{call.name or ''}{bytes(call.arguments).decode('utf-8', 'replace')}" for call in calls)
-        return f"{self.content or ''}{called}"
+        return "".join(f"{call.name or ''}{bytes(call.arguments).decode('utf-8', 'replace')}" for call in calls)
 
 
 class _Request(Struct, frozen=True):
@@ -87,6 +87,8 @@ class OllamaAnswer(HttpDialect):
         if request is None:
             request = _Request(model=(decode_json(_model_only, body) or _ModelOnly()).model)
         yield Began(Modality.LLM, model=request.model, input_chars=_input_chars(request))
+        said = [(message.role, message.content or "") for message in request.messages or ()]
+        yield prompted(said if request.prompt is None else [("user", request.prompt)])
         yield RequestComplete()
 
     def _answer_piece(self, data: bytes) -> Iterable[Event]:
@@ -100,11 +102,13 @@ def _told(data: bytes | None) -> Iterator[Event]:
     line = decode_json(_line, data)
     if line is None:
         return
-    message = line.message or _Message(line.response, line.thinking)
+    message = line.message or _Message(content=line.response, thinking=line.thinking)
     if message.thinking:
         yield Reasoned(message.thinking)
-    if message.text:
-        yield TextOut(message.text)
+    if message.content:
+        yield TextOut(message.content)
+    if called := message.called:
+        yield TextOut(called, is_call=True)
     usage = Usage(input_tokens=line.prompt_eval_count, output_tokens=line.eval_count)
     if usage != NOTHING_USED:
         yield Used(usage)
@@ -117,7 +121,7 @@ def _told(data: bytes | None) -> Iterator[Event]:
 def _input_chars(request: _Request) -> int | None:
     if request.messages is None and request.prompt is None:
         return None
-    said = "".join(message.text for message in request.messages or ())
+    said = "".join(f"{message.content or ''}{message.called}" for message in request.messages or ())
     return len(said) + len(request.prompt or "") + len(request.system or "") + len(bytes(request.tools))
 
 
