@@ -1,0 +1,386 @@
+"""The conversations of one project, and how a call finds its own among them. Nothing here knows another project.
+
+Each LLM request is compared with every conversation: was its last message heard there, does its history go on from
+there, does the same process call. Each text to speak is looked for in the answers of the last seconds. A choice among
+several that fit as well is kept as uncertain, and set right by a later request whose history shows whose it was.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Protocol
+
+from voicegw_sidecar.events import Prompted
+from voicegw_sidecar.stitching.conversation import KEPT_NS, Conversation, Heard, Peer, Strand
+from voicegw_sidecar.stitching.evidence import Fit, absorbed, answer_spoken, best_fit, differ, fits
+from voicegw_sidecar.stitching.history import Relation, relation
+from voicegw_sidecar.stitching.text import Digester, folded
+from voicegw_sidecar.terms import NS_PER_S, Basis
+
+CONVERSATIONS_LIMIT = 10_000
+COMPARED_LIMIT = 256
+"""An LLM request is compared with so many conversations, those that were active last: this takes half a millisecond."""
+CALLS_LIMIT = 512
+"""LLM exchanges whose answers are looked through for a text to speak, the latest ones."""
+ANSWERS_LIMIT = 4096
+ANSWERS_KEPT_NS = 600 * NS_PER_S
+"""How long an answer's digest is remembered: until the request after it repeats the answer."""
+SAME_LIMIT = 64
+"""Exchanges that answered the same words and are looked at, the latest ones."""
+SPEAKERS_LIMIT = 64
+_GREETING_TRIES = 5  # requests of a conversation, after which its opening words are settled
+
+
+class Register(Protocol):
+    """Is told what was found out."""
+
+    def moved(self, strand: Strand) -> None:
+        """An exchange whose row is closed belongs to another session than its row says."""
+        ...
+
+    def merged(self, gone: Conversation, into: Conversation, basis: Basis) -> None:
+        """Two conversations were found to be one."""
+        ...
+
+
+class Pool:
+    """One project's conversations."""
+
+    def __init__(self, project: str, register: Register, new_id: Callable[[], str], digester: Digester) -> None:
+        self.project = project
+        self._register = register
+        self._new_id = new_id
+        self._digester = digester
+        self.conversations: OrderedDict[str, Conversation] = OrderedDict()
+        """By session id, the one that was active last at the end."""
+        self._calls: deque[Strand] = deque(maxlen=CALLS_LIMIT)
+        self._answers: OrderedDict[tuple[int, int], Strand] = OrderedDict()
+        self._by_answer: dict[int, dict[int, Strand]] = {}
+        self._uploads: deque[tuple[Heard, Strand]] = deque(maxlen=256)
+        self._number = 0
+
+    def named(self, session_id: str, at_ns: int) -> Conversation:
+        """Return the conversation that an agent names."""
+        found = self.conversations.get(session_id)
+        if found is None:
+            found = self._add(Conversation(self.project, session_id, at_ns, is_named=True))
+        return found.current()
+
+    def inferred(self, peer: Peer, at_ns: int) -> Conversation:
+        """Begin a conversation that no agent named."""
+        conversation = self._add(Conversation(self.project, self._new_id(), at_ns, is_named=False))
+        conversation.mic = peer
+        return conversation
+
+    def _add(self, conversation: Conversation) -> Conversation:
+        if len(self.conversations) >= CONVERSATIONS_LIMIT:
+            oldest = next((one for one in self.conversations.values() if not one.listening), None)
+            if oldest is not None:
+                self.forget(oldest.session_id)
+        self.conversations[conversation.session_id] = conversation
+        return conversation
+
+    def _is_active(self, conversation: Conversation) -> None:
+        if conversation.session_id in self.conversations:
+            self.conversations.move_to_end(conversation.session_id)
+
+    def _active(self) -> Iterable[Conversation]:
+        return islice(reversed(self.conversations.values()), COMPARED_LIMIT)
+
+    def forget(self, session_id: str) -> None:
+        """Compare nothing with a conversation any more: its session is closed."""
+        self.conversations.pop(session_id, None)
+
+    def heard(self, conversation: Conversation, text: str, at_ns: int) -> None:
+        """Take a final transcript of a conversation."""
+        said = folded(text)
+        if said:
+            conversation.current().hear(said, at_ns)
+            self._is_active(conversation.current())
+
+    def uploaded(self, strand: Strand, text: str, at_ns: int) -> None:
+        """Take the transcript of an upload: whose it is shows when an LLM is asked about it."""
+        said = folded(text)
+        if said:
+            self._uploads.append((Heard(said, at_ns), strand))
+
+    def begun(self, strand: Strand) -> None:
+        """Take an exchange whose answer may be spoken by another one."""
+        self._calls.append(strand)
+
+    def prompted(self, strand: Strand, prompt: Prompted, at_ns: int) -> None:
+        """Place an LLM request by what it says."""
+        texts = [(folded(one.text), one.is_user) for one in prompt.said]
+        strand.is_continued = prompt.is_continued
+        texts = [one for one in texts if one[0]]
+        strand.history = tuple(self._digest(text, is_user=is_user) for text, is_user in texts)
+        strand.asked = next((text for text, is_user in reversed(texts) if is_user), "")
+        own = strand.conversation
+        users = sum(is_user for _, is_user in texts)
+        found = list(fits(self._active(), strand, users, at_ns))
+        choice = best_fit(found, strand)
+        if own is not None:
+            self._ask(strand, own, next((fit for fit in found if fit.conversation is own), None))
+        elif choice is not None:
+            best = choice.fit
+            self._join(strand, best.conversation, best.basis, is_certain=choice.is_clear)
+            self._ask(strand, best.conversation, best)
+        else:
+            self._guess(strand)
+            if strand.conversation is not None:
+                self._ask(strand, strand.conversation, None)
+        self._take_upload(strand, at_ns)
+        conversation = strand.conversation
+        if conversation is None:
+            return
+        if strand.is_certain:
+            self._absorb(conversation, strand, found)
+            self._confirm(conversation, strand)
+
+    def _ask(self, strand: Strand, conversation: Conversation, fit: Fit | None) -> None:
+        """Let a conversation know of an LLM exchange of its own."""
+        if strand not in conversation.calls:
+            conversation.calls.append(strand)
+        self._is_active(conversation)
+        if fit is not None and fit.match is not None:
+            strand.is_ahead = not fit.match.finals
+            conversation.claim(fit.match.finals, strand)
+
+    def _guess(self, strand: Strand) -> None:
+        """Place an exchange that content says nothing about: by its connection or its process, with doubt."""
+        known = strand.peer.conversation.current() if strand.peer.conversation is not None else None
+        if known is not None and known.session_id in self.conversations and not strand.peer.is_shared:
+            self._join(strand, known, Basis.CONNECTION, is_certain=False)
+        else:
+            self._join_process(strand)
+
+    def _join_process(self, strand: Strand) -> None:
+        process = strand.peer.process
+        if process is None:
+            return
+        of_process = [one for one in self._active() if one.process is process]
+        if len(of_process) == 1:
+            self._join(strand, of_process[0], Basis.PROCESS, is_certain=False)
+
+    def _take_upload(self, strand: Strand, at_ns: int) -> None:
+        """Find the upload whose transcript an LLM is asked about."""
+        if not strand.asked:
+            return
+        for heard, upload in self._uploads:
+            if heard.is_claimed or at_ns - heard.at_ns > KEPT_NS or not strand.asked.endswith(heard.text):
+                continue
+            if differ(upload.peer.process, strand.peer.process):
+                continue
+            conversation = strand.conversation
+            if conversation is None:
+                conversation = self.inferred(strand.peer, at_ns)
+                self._join(strand, conversation, Basis.TRANSCRIPT, is_certain=True)
+                self._ask(strand, conversation, None)
+            heard.claimed_by = strand
+            if upload.conversation is None:
+                self._join(upload, conversation, Basis.TRANSCRIPT, is_certain=True)
+            return
+
+    def _absorb(self, conversation: Conversation, strand: Strand, found: list[Fit]) -> None:
+        """Take over a conversation that was begun because a microphone's connection came without a name, or anew."""
+        other = None if conversation.listening or not strand.asked else absorbed(conversation, found)
+        if other is not None:
+            self._merge(other.conversation, conversation, Basis.TRANSCRIPT)
+            if other.match is not None:
+                conversation.claim(other.match.finals, strand)
+
+    def _confirm(self, conversation: Conversation, strand: Strand) -> None:
+        """The answers that a request of a conversation repeats were given in that conversation."""
+        for place, said in enumerate(strand.history):
+            for call in self._answered_with(said):
+                if not call.history or differ(call.peer.process, strand.peer.process):
+                    continue
+                is_its = relation(strand.history[: place + 1], call.history, said) is Relation.ANSWERS
+                if is_its and call.conversation is conversation:
+                    call.is_certain = True
+                elif is_its and not call.is_certain:
+                    self._set_right(call, conversation)
+        if strand.history and conversation.opening is None:
+            conversation.opening = strand.history[0]
+        if strand.history and not conversation.has_greeting:
+            self._greeted(conversation, strand)
+
+    def _greeted(self, conversation: Conversation, strand: Strand) -> None:
+        """Find the exchanges of the words that a conversation was opened with, once its connections are known.
+
+        Many conversations open with the same words: those count that came on one of its own connections, else those
+        that came closest to its beginning, unless they came closer to another's, which gets the first choice.
+        """
+        found = [
+            one
+            for one in self._answered_with(strand.history[0])
+            if not one.history and not differ(one.peer.process, strand.peer.process)
+        ]
+        if any(one.conversation is conversation for one in found):
+            conversation.has_greeting = True
+            return
+        if not any(call.speakers for call in conversation.calls):
+            return
+        conversation.greeting_tries += 1
+        free = [one for one in found if _is_free(one)]
+        free.sort(key=lambda one: _distance_ns(conversation, one))
+        own = [one for one in free if one.peer in conversation.peers and not one.peer.is_shared]
+        if not own and conversation.greeting_tries < _GREETING_TRIES:
+            rivals = [one for one in self._active() if one is not conversation and one.may_open_with(strand.history[0])]
+            free = [
+                one
+                for one in free
+                if all(_distance_ns(rival, one) >= _distance_ns(conversation, one) for rival in rivals)
+            ]
+        greeting = next(iter(own or free), None)
+        conversation.has_greeting = greeting is not None or conversation.greeting_tries >= _GREETING_TRIES
+        if greeting is None:
+            return
+        if greeting.conversation is None:
+            self._join(greeting, conversation, Basis.HISTORY, is_certain=True)
+        elif not greeting.is_certain:
+            self._move(greeting, conversation, Basis.HISTORY, is_certain=True)
+        else:
+            self._merge(greeting.conversation, conversation, Basis.HISTORY)
+
+    def _set_right(self, strand: Strand, conversation: Conversation) -> None:
+        """Move an exchange to where it belongs; what was taken for it there goes the other way."""
+        before = strand.conversation
+        mistaken = next(
+            (
+                call
+                for call in conversation.calls
+                if not call.is_certain and call.modality is strand.modality and len(call.history) == len(strand.history)
+            ),
+            None,
+        )
+        self._move(strand, conversation, Basis.HISTORY, is_certain=True)
+        if before is not None and mistaken is not None:
+            self._move(mistaken, before, Basis.HISTORY, is_certain=False)
+
+    def _move(self, strand: Strand, conversation: Conversation, basis: Basis, *, is_certain: bool) -> None:
+        for moving in (strand, *strand.speakers):
+            before = moving.conversation
+            if before is not None and moving in before.calls:
+                before.calls.remove(moving)
+                conversation.calls.append(moving)
+            self._join(moving, conversation, basis, is_certain=is_certain)
+
+    def spoken(self, strand: Strand, at_ns: int) -> None:
+        """Look for the LLM exchange whose answer is being spoken; called again as more of the text comes."""
+        text = strand.text.folded()
+        if not text or (strand.is_certain and strand.source is not None):
+            return
+        choice = answer_spoken(self._calls, strand, text, at_ns)
+        if choice is not None:
+            self._speak(strand, choice.call, is_certain=choice.is_clear, at_ns=at_ns)
+
+    def _speak(self, strand: Strand, call: Strand, *, is_certain: bool, at_ns: int) -> None:
+        if strand.source is not call:
+            if strand.source is not None and strand in strand.source.speakers:
+                strand.source.speakers.remove(strand)
+            strand.source = call
+            if len(call.speakers) < SPEAKERS_LIMIT:
+                call.speakers.append(strand)
+        strand.spoken_at = call.place_of(strand.text.folded(), strand) or (0, 0)
+        own, its = strand.conversation, call.conversation
+        if own is not None and own.is_named:
+            if its is None:
+                self._join(call, own, Basis.SPEECH, is_certain=is_certain)
+                self._ask(call, own, None)
+            return
+        if its is None:
+            its = self.inferred(strand.peer, at_ns)
+            self._join(call, its, Basis.SPEECH, is_certain=True)
+            self._ask(call, its, None)
+        self._join(strand, its, Basis.SPEECH, is_certain=is_certain and call.is_certain)
+
+    def spoken_all(self, strand: Strand, at_ns: int) -> None:
+        """Take the end of a text to speak; one that no LLM wrote is remembered until a history repeats it."""
+        self.spoken(strand, at_ns)
+        text = strand.text.folded()
+        if strand.source is not None:
+            return
+        if strand.conversation is None:
+            self._guess(strand)
+        if text:
+            self._remember(strand, text)
+
+    def answered(self, strand: Strand) -> None:
+        """Take the end of an LLM's answer."""
+        text = strand.text.folded()
+        if text:
+            self._remember(strand, text)
+
+    def _remember(self, strand: Strand, text: str) -> None:
+        strand.answer = self._digest(text, is_user=False)
+        self._number += 1
+        self._answers[strand.answer, self._number] = strand
+        self._by_answer.setdefault(strand.answer, {})[self._number] = strand
+        if len(self._answers) > ANSWERS_LIMIT:
+            self._drop_answer()
+
+    def _drop_answer(self) -> None:
+        (answer, number), _ = self._answers.popitem(last=False)
+        same = self._by_answer[answer]
+        del same[number]
+        if not same:
+            del self._by_answer[answer]
+
+    def _answered_with(self, said: int) -> list[Strand]:
+        """Return the latest exchanges that answered or spoke the same words, newest first."""
+        return list(islice(reversed(self._by_answer.get(said, {}).values()), SAME_LIMIT))
+
+    def _join(self, strand: Strand, conversation: Conversation, basis: Basis, *, is_certain: bool) -> None:
+        """Put an exchange into a conversation, and learn from it which connection and process call for that one."""
+        is_elsewhere = strand.conversation is not conversation
+        strand.conversation, strand.basis, strand.is_certain = conversation, basis, is_certain
+        if is_elsewhere and strand.is_closed:
+            self._register.moved(strand)
+        if is_certain:
+            conversation.meet(strand.peer)
+
+    def _merge(self, gone: Conversation, into: Conversation, basis: Basis) -> None:
+        """Make two conversations one. Exchanges that are under way find it by `Conversation.current`."""
+        gone.merged_into = into
+        self.conversations.pop(gone.session_id, None)
+        into.listening += gone.listening
+        into.started_ns = min(into.started_ns, gone.started_ns)
+        into.mic = gone.mic or into.mic
+        into.peers.update(gone.peers)
+        into.finals.extend(gone.finals)
+        into.interim = gone.interim or into.interim
+        into.calls = type(into.calls)((*gone.calls, *into.calls), maxlen=into.calls.maxlen)
+        for strand in (*self._answers.values(), *self._calls):
+            if strand.conversation is gone:
+                strand.conversation = into
+        self._register.merged(gone, into, basis)
+
+    def sweep(self, now_ns: int) -> None:
+        """Let go of texts, and in time of digests, that were kept long enough."""
+        for conversation in self.conversations.values():
+            conversation.forget_texts(now_ns)
+        for call in [call for call in self._calls if call.ended_ns is not None and now_ns - call.ended_ns > KEPT_NS]:
+            self._calls.remove(call)
+            call.forget()
+        while self._uploads and now_ns - self._uploads[0][0].at_ns > KEPT_NS:
+            self._uploads.popleft()
+        while self._answers and now_ns - next(iter(self._answers.values())).at_ns > ANSWERS_KEPT_NS:
+            self._drop_answer()
+
+    def _digest(self, text: str, *, is_user: bool) -> int:
+        return self._digester.of(("u" if is_user else "a") + text)
+
+
+def _is_free(greeting: Strand) -> bool:
+    """Say whether nothing ties opening words to a conversation in which something was heard."""
+    its = greeting.conversation
+    return its is None or not greeting.is_certain or not (its.is_named or its.listening or its.recent_calls())
+
+
+def _distance_ns(conversation: Conversation, greeting: Strand) -> int:
+    """How far opening words are from a beginning; an agent listens first and greets then, mostly."""
+    after_ns = greeting.at_ns - conversation.started_ns
+    return after_ns if after_ns >= 0 else -3 * after_ns
