@@ -24,7 +24,10 @@ from voicegw_sidecar.settings import load_settings
 
 Client = TestClient[web.Request, web.Application]
 MountControlPlane = Callable[..., Awaitable[Client]]
-ON_THE_PATH = ("relay", "intercept", "observation", "recorder", "api", "web", "addressing", "credentials", "meter")
+ON_THE_PATH = (
+    "relay", "intercept", "observation", "attribution", "stitching", "sessions", "recorder", "api", "web", "addressing",
+    "credentials", "meter", "routing", "picks",
+)  # fmt: skip
 StartSidecar = Callable[..., AbstractAsyncContextManager[Sidecar]]
 
 

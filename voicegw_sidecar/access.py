@@ -32,6 +32,8 @@ class Area(enum.Enum):
     """Health, readiness and the sidecar's own static files: for anyone."""
     DATA = "data"
     """The provider paths that agents use."""
+    SESSION = "session"
+    """The sessions of the API, which a project's own agents may open, see and close."""
     API = "api"
     PAGE = "page"
 
@@ -42,6 +44,8 @@ class Role(enum.Enum):
     NOBODY = "nobody"
     STRANGER = "stranger"
     """An agent from off this machine: it is let in by an agent key alone."""
+    AGENT = "agent"
+    """An agent that presents its project's key."""
     VIEWER = "viewer"
     ADMIN = "admin"
 
@@ -81,7 +85,7 @@ class Access:
             names.append((urlsplit(public_url).hostname or "").lower())
         self._allowed_names = frozenset(names)
 
-    def check(self, caller: Caller, area: Area) -> Role:
+    def check(self, caller: Caller, area: Area, *, has_agent_key: bool = False) -> Role:
         """Return the caller's role for this area, or raise what refuses it."""
         host = self._host(caller)
         self._refuse_cross_site(caller, host, area)
@@ -90,6 +94,8 @@ class Access:
         is_near = _is_loopback(caller, host)
         if area is Area.DATA:
             return Role.NOBODY if is_near else Role.STRANGER
+        if area is Area.SESSION and has_agent_key:
+            return Role.AGENT
         role = self._role(caller, is_near=is_near)
         if role is Role.VIEWER and caller.method not in _SAFE_METHODS:
             raise Forbidden("this key may read and not change; use an admin key")

@@ -37,6 +37,11 @@ class Target(Struct, frozen=True):
         return tuple(parse_qsl(self.query, keep_blank_values=True))
 
 
+def is_session_id(text: str) -> bool:
+    """Say whether a text can be the id that an agent gives a session."""
+    return _SESSION_ID.fullmatch(text) is not None
+
+
 def parse(
     target: str, headers: Mapping[str, str], providers: Mapping[str, Provider], *, method: str, is_socket: bool
 ) -> Target:

@@ -13,12 +13,14 @@ from aiohttp.typedefs import Handler, Middleware
 
 from voicegw_sidecar.access import Access, Area, Caller, Role
 from voicegw_sidecar.agent_keys import AgentKeys
-from voicegw_sidecar.api.answers import RUNTIME, error_answer
-from voicegw_sidecar.api.routes import api_routes, open_routes
+from voicegw_sidecar.api.answers import AGENT_PROJECT, RUNTIME, error_answer
+from voicegw_sidecar.api.routes import agent_routes, api_routes, open_routes
+from voicegw_sidecar.attribution import Attribution
 from voicegw_sidecar.budgets import Budgets
 from voicegw_sidecar.clock import Clock, SystemClock
-from voicegw_sidecar.config import Loaded
+from voicegw_sidecar.config import Config, Loaded
 from voicegw_sidecar.errors import NotFound, SidecarError, StoreFailed, Unauthorized
+from voicegw_sidecar.ids import first_id_at
 from voicegw_sidecar.intercept import Intercept
 from voicegw_sidecar.jobs import COUNTED_LIMIT, Jobs
 from voicegw_sidecar.ledger.calendar import day_of
@@ -26,20 +28,38 @@ from voicegw_sidecar.recorder import Recorder
 from voicegw_sidecar.relay import Arrival, Relay
 from voicegw_sidecar.relay.exchange import refusal_response
 from voicegw_sidecar.relay.server import arrival_of, keep_relayed_headers
+from voicegw_sidecar.rollup import Rollup
+from voicegw_sidecar.routing.latency import WINDOW_NS
 from voicegw_sidecar.runtime import Runtime
+from voicegw_sidecar.sessions import Sessions
 from voicegw_sidecar.settings import catalog_of, price_book, price_of
 from voicegw_sidecar.store.database import open_store, read_once
 from voicegw_sidecar.store.queries.budgets import budget_seed
 from voicegw_sidecar.store.queries.jobs import counted_jobs
+from voicegw_sidecar.store.queries.latencies import newest_samples, observations
+from voicegw_sidecar.store.queries.sessions import open_sessions
 from voicegw_sidecar.terms import NS_PER_S
 from voicegw_sidecar.web import render
 from voicegw_sidecar.web.routes import page_routes, static_routes
+from voicegw_sidecar.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 _SEEDED_NS = 2 * 86_400 * NS_PER_S  # yesterday too: the clock may be set back
 RELAY = web.AppKey("relay", Relay)
-INTERCEPT = web.AppKey("intercept", Intercept)
+
+
+class Parts:
+    """What decides about calls; ``intercept`` is another one after a reload."""
+
+    intercept: Intercept
+
+    def __init__(self, recorder: Recorder | None, attribution: Attribution) -> None:
+        self.recorder = recorder
+        self.attribution = attribution
+
+
+PARTS = web.AppKey("parts", Parts)
 
 
 def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
@@ -50,22 +70,35 @@ def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
     budgets = Budgets(clock, zone)
     budgets.seed(read_once(store.path, budget_seed, day_of(clock.wall_ns() - _SEEDED_NS, zone)))
     catalog = catalog_of(config)
-    return Runtime(
+    sessions = Sessions(store, clock, lambda: runtime.catalog)
+    for row, active_ns in read_once(store.path, open_sessions, store.node_id):
+        sessions.take_over(row, active_ns)
+    runtime = Runtime(
         catalog=catalog,
         config_path=loaded.path,
         not_in_force=loaded.not_in_force,
-        access=Access(
-            config.auth.api_keys, config.auth.viewer_keys, config.serve.allowed_hosts, config.serve.public_url
-        ),
+        access=_access(config),
         clock=clock,
         zone=zone,
         prices=prices,
         store=store,
         budgets=budgets,
         jobs=Jobs(read_once(store.path, counted_jobs, COUNTED_LIMIT)),
+        sessions=sessions,
+        rollup=Rollup(
+            store,
+            clock,
+            read_once(store.path, observations),
+            read_once(store.path, newest_samples, first_id_at(clock.wall_ns() - WINDOW_NS)),
+        ),
         agent_keys=AgentKeys(catalog.projects),
         started_ns=clock.monotonic_ns(),
     )
+    return runtime
+
+
+def _access(config: Config) -> Access:
+    return Access(config.auth.api_keys, config.auth.viewer_keys, config.serve.allowed_hosts, config.serve.public_url)
 
 
 def build_app(runtime: Runtime) -> web.Application:
@@ -81,6 +114,7 @@ def build_app(runtime: Runtime) -> web.Application:
 
     mount([*open_routes(), *static_routes()], Area.OPEN)
     mount(api_routes(), Area.API)
+    mount(agent_routes(), Area.SESSION)
     mount(page_routes(), Area.PAGE)
     mount([web.route("*", "/{tail:.*}", _relay)], Area.DATA)
     app.middlewares.append(_guard(runtime, areas))
@@ -99,8 +133,12 @@ def _guard(runtime: Runtime, areas: dict[web.AbstractRoute, Area]) -> Middleware
         try:
             arrival = arrival_of(request)
             caller = Caller(arrival.method, arrival.scheme, arrival.headers, arrival.peer)
-            if runtime.access.check(caller, area) is Role.STRANGER and not _has_agent_key(runtime, arrival):
+            owner = _owner(runtime, arrival) if area is Area.SESSION else None
+            role = runtime.access.check(caller, area, has_agent_key=owner is not None)
+            if role is Role.STRANGER and _owner(runtime, arrival) is None:
                 raise Unauthorized("calls from off this machine need an agent key of one of the projects")
+            if role is Role.AGENT and owner is not None:
+                request[AGENT_PROJECT] = owner
             return await handler(request)
         except SidecarError as error:
             refused = error
@@ -121,14 +159,15 @@ def _guard(runtime: Runtime, areas: dict[web.AbstractRoute, Area]) -> Middleware
             logger.error("request failed", extra={"error": type(error).__name__, "at": place, "area": area.value})
             refused = SidecarError("the sidecar failed at this request; its log names the place")
         if area is Area.DATA:
-            return refusal_response(request.app[INTERCEPT].refused(arrival_of(request), refused))
+            return refusal_response(request.app[PARTS].intercept.refused(arrival_of(request), refused))
         return error_answer(refused)
 
     return guard
 
 
-def _has_agent_key(runtime: Runtime, arrival: Arrival) -> bool:
-    return runtime.agent_keys.owner(arrival.headers, arrival.target.partition("?")[2]) is not None
+def _owner(runtime: Runtime, arrival: Arrival) -> str | None:
+    """Return the project whose agent key a request presents, if it presents one."""
+    return runtime.agent_keys.owner(arrival.headers, arrival.target.partition("?")[2])
 
 
 async def _relay(request: web.Request) -> web.StreamResponse:
@@ -142,9 +181,33 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
     if runtime.catalog.config.cost_tracking.enabled:
         unpriced = runtime.catalog.config.cost_tracking.unpriced
         recorder = Recorder(runtime.store, runtime.prices, runtime.clock, runtime.budgets, unpriced)
-    app[INTERCEPT] = intercept = Intercept(
-        runtime.catalog, runtime.agent_keys, recorder, runtime.jobs, lambda: runtime.is_draining
-    )
-    app[RELAY] = relay = Relay(intercept.decide, runtime.clock)
+        recorder.on_closed = runtime.rollup.note
+    attribution = Attribution(runtime.store, runtime.sessions, runtime.clock)
+    app[PARTS] = parts = Parts(recorder, attribution)
+    parts.intercept = _intercept(runtime, parts)
+    app[RELAY] = relay = Relay(lambda arrival: parts.intercept.decide(arrival), runtime.clock)
+    workers = Workers(runtime, attribution)
     yield
     await relay.close()
+    attribution.close()
+    await workers.close()
+
+
+def _intercept(runtime: Runtime, parts: Parts) -> Intercept:
+    return Intercept(
+        runtime.catalog, runtime.agent_keys, parts.recorder, parts.attribution, runtime.jobs,
+        lambda: runtime.is_draining,
+    )  # fmt: skip
+
+
+def put_in_force(app: web.Application, runtime: Runtime, loaded: Loaded) -> None:
+    """Let the next call and the next session have another configuration; what runs keeps what it began with."""
+    config, parts = loaded.config, app[PARTS]
+    runtime.catalog = catalog_of(config)
+    runtime.not_in_force = loaded.not_in_force
+    runtime.access = _access(config)
+    runtime.agent_keys = AgentKeys(runtime.catalog.projects)
+    runtime.prices = price_book(config)
+    if parts.recorder is not None:
+        parts.recorder.reprice(runtime.prices, config.cost_tracking.unpriced)
+    parts.intercept = _intercept(runtime, parts)

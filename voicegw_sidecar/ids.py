@@ -30,6 +30,11 @@ class IdSource:
         return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | tail))
 
 
+def first_id_at(wall_ns: int) -> str:
+    """Return what no id made at ``wall_ns`` or later is smaller than; of the same millisecond, none either."""
+    return str(uuid.UUID(int=max(0, wall_ns // 1_000_000) << 80))
+
+
 def is_exchange_id(text: str) -> bool:
     """Say whether ``text`` has the form of an id made here."""
     try:

@@ -13,7 +13,9 @@ from msgspec import Struct
 from voicegw_sidecar.addressing import Target, parse
 from voicegw_sidecar.admission import Admission, StandIn, is_enforced, named_model
 from voicegw_sidecar.agent_keys import AgentKeys
+from voicegw_sidecar.attribution import Attribution, Caller
 from voicegw_sidecar.body_edit import BodyEdit
+from voicegw_sidecar.config.address import is_loopback
 from voicegw_sidecar.config.catalog import Catalog, ProviderSettings
 from voicegw_sidecar.config.schema import Project
 from voicegw_sidecar.credentials import Headers, Swap, swapped_headers, swapped_query, swapped_subprotocols
@@ -40,13 +42,14 @@ class Intercept:
     """Decides about requests of one configuration; `decide` is what the relay asks."""
 
     def __init__(
-        self, catalog: Catalog, agent_keys: AgentKeys, recorder: Recorder | None, jobs: Jobs,
+        self, catalog: Catalog, agent_keys: AgentKeys, recorder: Recorder | None, attribution: Attribution, jobs: Jobs,
         is_draining: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._catalog = catalog
         self._agent_keys = agent_keys
         self._providers = registry(catalog.config.providers, *(p.providers for p in catalog.projects.values()))
         self._recorder = recorder
+        self._attribution = attribution
         self._jobs = jobs
         self._is_draining = is_draining
         self._admission: Admission | None = None
@@ -61,9 +64,10 @@ class Intercept:
         try:
             target = self._target(arrival, headers)
             provider = self._providers[target.provider]
-            if self._is_draining():
+            call = self._call(arrival, headers, target, provider)
+            if self._is_draining() and not self._attribution.is_under_way(call.project.id, target.session_id):
                 raise Draining("the sidecar is shutting down; call again once it is back")
-            return self._plan(self._call(arrival, headers, target, provider))
+            return self._plan(call)
         except SidecarError as error:
             return refusal(error, provider, headers)
 
@@ -200,8 +204,10 @@ class Intercept:
         identity = Identity(
             call.project.id, call.target.session_id, provider.id, provider.catalogue_id, provider.is_local, model
         )
+        is_socket = call.arrival.is_socket
+        line = self._attribution.line(identity, call.caller(), is_socket=is_socket)
         observation = Observation(
-            identity, endpoint, call.head, self._recorder, is_socket=call.arrival.is_socket, defer=self._jobs.defer
+            identity, endpoint, call.head, self._recorder, line, is_socket=is_socket, defer=self._jobs.defer
         )
         if endpoint is not None and (not endpoint.is_socket or endpoint.modality is Modality.STT):
             observation.expect(endpoint.modality)  # a speech socket holds nothing before its first text
@@ -273,6 +279,11 @@ class Call(Struct, frozen=True):
     swap: Swap
     lacks_key: bool
     is_recorded: bool
+
+    def caller(self) -> Caller:
+        """Return where it came from."""
+        arrival = self.arrival
+        return Caller(arrival.connection, arrival.peer_port, arrival.own_port, is_local=is_loopback(arrival.peer))
 
     def answer_headers(self) -> tuple[tuple[str, str], ...]:
         """Return the headers that every answer to it has."""

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from voicegw_sidecar.attribution import LineAttribution
 from voicegw_sidecar.dialects.base import Ask, Dialect, SocketDialect, carries_many
 from voicegw_sidecar.dialects.opaque import OpaqueRequest, OpaqueSocket
 from voicegw_sidecar.errors import Refused, SidecarError, UpstreamSilent, UpstreamUnreachable
@@ -38,10 +39,11 @@ class Observation:
     """An observer (see ``relay.plan``) of one metered connection."""
 
     def __init__(
-        self, identity: Identity, endpoint: Endpoint | None, head: RequestHead, recorder: Recorder, *, is_socket: bool,
-        defer: Defer | None = None,
+        self, identity: Identity, endpoint: Endpoint | None, head: RequestHead, recorder: Recorder,
+        line: LineAttribution, *, is_socket: bool, defer: Defer | None = None,
     ) -> None:  # fmt: skip
         self._identity = identity
+        self._line = line
         self._endpoint = endpoint
         self._head = head
         self._recorder = recorder
@@ -80,10 +82,11 @@ class Observation:
         if self._error_body is not None and frame.side is Side.PROVIDER:
             self._error_body.add(frame.data)
             return
-        meter, at_ns = self._meter, frame.at_ns
+        meter, line, at_ns = self._meter, self._line, frame.at_ns
         for event in self._dialect.decode(frame):
             meter.apply(event, at_ns)
-        self._record()
+            line.apply(event, at_ns)
+        self._record(at_ns)
         if self._waiting:
             self._release_declined(frame)
         if at_ns - self._last_growth_ns > GROWTH_NS:
@@ -119,8 +122,9 @@ class Observation:
         elif end is End.BROKEN:
             error = "connection_broken"
         self._meter.close(status, at_ns, error)
-        self._record()
+        self._record(at_ns)
         self._release()
+        self._line.over()
 
     def finish(self, state: JobState, job: tuple[str, str], at_ns: int) -> None:
         """Close the exchange of a job, now that it is known how it ended."""
@@ -143,7 +147,7 @@ class Observation:
     def forget(self, at_ns: int) -> None:
         """Give up waiting for a job: what it used is not known."""
         self._meter.close(Status.PARTIAL, at_ns, "job_not_asked_for")
-        self._record()
+        self._record(at_ns)
 
     def expect(self, modality: Modality | None, model: str | None = None) -> None:
         """Reserve for an exchange that is about to begin."""
@@ -183,7 +187,8 @@ class Observation:
             modality = self._modality
             marks_ns = {Mark.STARTED: at_ns, Mark.ENDED: at_ns}
             exchange = Exchange(ref, modality, None, Status.DEGRADED, marks_ns, error="metering_failed")
-            self._close(row_id, exchange)
+            self._close(row_id, exchange, at_ns)
+        self._line.over()
 
     async def settle(self) -> None:
         """Wait for the commits of what has closed, `HOLD_S` at most; what is later is marked so."""
@@ -210,28 +215,31 @@ class Observation:
             if isinstance(event, Deferred):
                 self._job = (self._identity.provider, event.job_id)
             self._meter.apply(event, at_ns)
-        self._record()
+            self._line.apply(event, at_ns)
+        self._record(at_ns)
 
-    def _record(self) -> None:
+    def _record(self, at_ns: int) -> None:
         for change in self._meter.changes():
             self._has_begun = True
             exchange = change.exchange
             if isinstance(change, Opened):
                 row_id = self._row_ids[exchange.ref] = self._row_id(exchange.ref)
-                hold = self._hold(exchange)
-                self._recorder.opened(row_id, self._identity, exchange, self._catalogue_model(exchange), hold)
+                hold, model = self._hold(exchange), self._catalogue_model(exchange)
+                session_id = self._line.opened(exchange, row_id, at_ns)
+                self._recorder.opened(row_id, self._identity, session_id, exchange, model, hold)
             else:
                 row_id = self._row_ids.pop(exchange.ref, "") or self._row_id(exchange.ref)
-                self._close(row_id, exchange)
+                self._close(row_id, exchange, at_ns)
 
-    def _close(self, row_id: str, exchange: Exchange) -> None:
+    def _close(self, row_id: str, exchange: Exchange, at_ns: int) -> None:
         if self._is_socket and len(self._commits) > 1:
             self._commits = [pair for pair in self._commits if not pair[1].done()]
         is_dial_failure = isinstance(self._failure, UpstreamUnreachable) and not isinstance(
             self._failure, UpstreamSilent
         )
+        session_id = self._line.closed(exchange, row_id, at_ns)
         commit = self._recorder.closed(
-            row_id, self._identity, exchange, self._catalogue_model(exchange), self._http_status,
+            row_id, self._identity, session_id, exchange, self._catalogue_model(exchange), self._http_status,
             self._holds.get(exchange.ref), job=self._job,
             is_unbilled=self._error_body is not None or is_dial_failure,
         )  # fmt: skip
@@ -294,7 +302,10 @@ class Observation:
         for exchange in self._meter.running():
             if exchange.ref in self._row_ids:
                 row_id = self._row_ids[exchange.ref]
-                self._recorder.opened(row_id, self._identity, exchange, self._catalogue_model(exchange), None)
+                session_id = self._line.session_of(exchange)
+                self._recorder.opened(
+                    row_id, self._identity, session_id, exchange, self._catalogue_model(exchange), None
+                )
 
 
 class Unobserved:

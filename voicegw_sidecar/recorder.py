@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -16,10 +17,11 @@ from voicegw_sidecar.errors import Refused
 from voicegw_sidecar.ids import IdSource
 from voicegw_sidecar.ledger.prices import NO_COST, UNKNOWN_COST, PriceBook, Priced
 from voicegw_sidecar.ledger.spend import Hold
+from voicegw_sidecar.meter.meter import FIRST_OUTPUT
 from voicegw_sidecar.meter.running import name_of
 from voicegw_sidecar.store.database import Store
 from voicegw_sidecar.store.records import ExchangeRow
-from voicegw_sidecar.terms import NOTHING_USED, Cost, Exchange, Mark, Modality, Status, Unpriced
+from voicegw_sidecar.terms import NOTHING_USED, Cost, Exchange, Mark, Modality, Moments, Status, Unpriced
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,8 @@ _NAMED_LIMIT = 1000
 class Identity(Struct, frozen=True):
     """What an exchange's connection knows of it: whose it is, and how its provider and price are named.
 
-    ``model`` stands in for the one that the request names, where a stand-in serves it.
+    ``session_id`` is what the agent names, if it does. ``model`` stands in for the one that the request names, where
+    a stand-in serves it.
     """
 
     project: str
@@ -52,7 +55,15 @@ class Recorder:
         self._clock = clock
         self._unpriced = unpriced
         self._ids = IdSource()
+        self.on_closed: Callable[[ExchangeRow], None] = lambda row: None
+        """Is told each row that ends an exchange."""
         self._named: set[tuple[str, str | None]] = set()
+
+    def reprice(self, prices: PriceBook, unpriced: Unpriced) -> None:
+        """Price what ends from now on by other prices."""
+        self.prices = prices
+        self._unpriced = unpriced
+        self._named.clear()
 
     def next_id(self) -> str:
         """Return a fresh exchange id."""
@@ -69,13 +80,14 @@ class Recorder:
         return self.budgets.hold(identity.project, identity.provider, model, modality)
 
     def opened(
-        self, row_id: str, identity: Identity, exchange: Exchange, price_model: str | None, hold: Hold | None
-    ) -> None:
+        self, row_id: str, identity: Identity, session_id: str | None, exchange: Exchange, price_model: str | None,
+        hold: Hold | None,
+    ) -> None:  # fmt: skip
         """Queue an exchange's open row, with what it has used so far: what a crash would leave of it.
 
         It is priced only if it comes to that, at the next start.
         """
-        self._store.append(self._row(row_id, identity, exchange, UNKNOWN_COST, None, price_model))
+        self._store.append(self._row(row_id, identity, session_id, exchange, UNKNOWN_COST, None, price_model))
         if hold is not None and exchange.modality is not None:
             self.budgets.name(hold, identity.provider, exchange.model, exchange.modality)
             if exchange.model is not None and not self.prices.is_priced(_priced(identity, exchange, price_model)):
@@ -88,8 +100,8 @@ class Recorder:
             self.budgets.grow(hold, nanousd)
 
     def closed(
-        self, row_id: str, identity: Identity, exchange: Exchange, price_model: str | None, http_status: int | None,
-        hold: Hold | None, *, job: tuple[str, str] | None, is_unbilled: bool,
+        self, row_id: str, identity: Identity, session_id: str | None, exchange: Exchange, price_model: str | None,
+        http_status: int | None, hold: Hold | None, *, job: tuple[str, str] | None, is_unbilled: bool,
     ) -> asyncio.Future[None]:  # fmt: skip
         """Queue an exchange's final row; the future is its commit.
 
@@ -101,10 +113,11 @@ class Recorder:
         else:
             cost = self._cost(identity, exchange, price_model)
             self._tell_unpriced(identity, exchange, cost)
-        row = self._row(row_id, identity, exchange, cost, http_status, price_model)
+        row = self._row(row_id, identity, session_id, exchange, cost, http_status, price_model)
         if hold is not None:
             self.budgets.release(hold)
         self.budgets.count(row)
+        self.on_closed(row)
         return self._store.append_awaited(row, job)
 
     def refused(
@@ -114,15 +127,15 @@ class Recorder:
         now_ns = self._clock.monotonic_ns()
         marks_ns = {Mark.STARTED: now_ns, Mark.ENDED: now_ns}
         exchange = Exchange(0, modality, name_of(model), Status.REFUSED, marks_ns, error=error.code)
-        self._store.append(self._row(row_id, identity, exchange, NO_COST, error.status, None))
+        self._store.append(self._row(row_id, identity, identity.session_id, exchange, NO_COST, error.status, None))
 
     def late(self, row_id: str) -> None:
         """Mark a row whose call went on before its commit."""
         self._store.mark_late(row_id)
 
     def _row(
-        self, row_id: str, identity: Identity, exchange: Exchange, cost: Cost, http_status: int | None,
-        price_model: str | None,
+        self, row_id: str, identity: Identity, session_id: str | None, exchange: Exchange, cost: Cost,
+        http_status: int | None, price_model: str | None,
     ) -> ExchangeRow:  # fmt: skip
         ended_ns = exchange.marks_ns.get(Mark.ENDED)
         return ExchangeRow(
@@ -132,7 +145,7 @@ class Recorder:
             started_ns=self.wall_ns(exchange.marks_ns[Mark.STARTED]),
             status=exchange.status,
             ended_ns=None if ended_ns is None else self.wall_ns(ended_ns),
-            session_id=identity.session_id,
+            session_id=session_id,
             model=identity.model or exchange.model,
             modality=exchange.modality,
             http_status=http_status,
@@ -145,7 +158,20 @@ class Recorder:
             cost_source=cost.source,
             error=exchange.error,
             price_model=price_model,
+            moments=self._moments(exchange),
         )
+
+    def _moments(self, exchange: Exchange) -> Moments:
+        """Return what turns are told from, on the wall clock."""
+        marks_ns, first = exchange.marks_ns, FIRST_OUTPUT.get(exchange.modality)
+        seen = (
+            marks_ns.get(Mark.FIRST_TEXT_SENT, marks_ns.get(Mark.REQUEST_COMPLETE)),
+            None if first is None else marks_ns.get(first),
+            marks_ns.get(Mark.FIRST_CONTENT),
+            marks_ns.get(Mark.SPEECH_BEGAN),
+            marks_ns.get(Mark.SPEECH_ENDED),
+        )
+        return Moments(*(None if mark_ns is None else self.wall_ns(mark_ns) for mark_ns in seen))
 
     def _cost(self, identity: Identity, exchange: Exchange, price_model: str | None) -> Cost:
         item = _priced(identity, exchange, price_model)

@@ -21,6 +21,7 @@ from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.config import Loaded
 from voicegw_sidecar.errors import ConfigError
 from voicegw_sidecar.relay.server import SERVER_SETTINGS, Relay
+from voicegw_sidecar.reload import reload, watch
 from voicegw_sidecar.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Running(Struct):
     """A sidecar that listens; ``addresses`` are base URLs."""
 
     runtime: Runtime
+    app: web.Application
     relay: Relay
     addresses: list[str]
 
@@ -47,7 +49,7 @@ async def running(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[R
         try:
             addresses = await _listen(runner, loaded.config.serve.host, loaded.config.serve.port)
             runtime.is_ready = True
-            yield Running(runtime, app[RELAY], addresses)
+            yield Running(runtime, app, app[RELAY], addresses)
         finally:
             runtime.is_ready = False
             await runner.cleanup()
@@ -57,8 +59,13 @@ async def running(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[R
             logger.error("rows could not be written before the end", extra={"rows": lost})
 
 
-async def serve(loaded: Loaded, announce: Callable[[Running], None]) -> None:
-    """Serve until told to stop, then drain; a second signal ends it at once."""
+async def serve(
+    loaded: Loaded, announce: Callable[[Running], None], read: Callable[[], Loaded], *, is_watching: bool
+) -> None:
+    """Serve until told to stop, then drain; a second signal ends it at once.
+
+    ``read`` reads the configuration again: on a hang-up, and with ``is_watching`` when its file changes.
+    """
     stop, stop_now = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -67,14 +74,24 @@ async def serve(loaded: Loaded, announce: Callable[[Running], None]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    # without a handler a hang-up, which other programs take as "read your file again", would end every call
-    loop.add_signal_handler(signal.SIGHUP, logger.warning, "reload is not in force in this version; restart instead")
+    # without a handler a hang-up, which means "read your file again", would end the process while it starts
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     async with running(loaded) as sidecar:
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the process: no collection walks it again
+        reloading = asyncio.Lock()
+
+        async def read_again() -> None:
+            async with reloading:
+                await reload(sidecar.app, sidecar.runtime, read)
+
+        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.spawn(read_again(), name="reload"))
+        watching = tasks.spawn(watch(sidecar.app, sidecar.runtime, read), name="watch") if is_watching else None
         announce(sidecar)
         await stop.wait()
+        if watching is not None:
+            watching.cancel()
         await drain(sidecar, loaded.config.serve.drain_seconds, stop_now)
 
 
@@ -111,10 +128,12 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> list[str]:
     return addresses
 
 
-def run(loaded: Loaded, announce: Callable[[Running], None]) -> None:
+def run(
+    loaded: Loaded, announce: Callable[[Running], None], read: Callable[[], Loaded], *, is_watching: bool = False
+) -> None:
     """Serve on the fastest event loop that is installed."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve(loaded, announce))
+        runner.run(serve(loaded, announce, read, is_watching=is_watching))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

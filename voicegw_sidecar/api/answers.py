@@ -13,6 +13,8 @@ from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.terms import NANO_PER_USD, NS_PER_S
 
 RUNTIME = web.AppKey("runtime", Runtime)
+AGENT_PROJECT = web.RequestKey("agent_project", str)
+"""The project whose agent key a request of the control plane presents; it sees nothing of any other."""
 
 
 class ErrorDetail(Struct, frozen=True):

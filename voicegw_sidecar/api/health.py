@@ -57,5 +57,7 @@ def readiness_of(runtime: Runtime) -> Readiness:
         degraded.append(f"{state.dropped_rows} rows were dropped while the database could not be written")
     if state.rejected_rows:
         degraded.append(f"{state.rejected_rows} rows were refused by the database")
+    if runtime.config_error is not None:
+        degraded.append("the configuration file was refused and the one before it is in force; see /v1/status")
     status = "unready" if stopping else "degraded" if degraded else "ready"
     return Readiness(status, stopping + degraded, state.waiting_rows)

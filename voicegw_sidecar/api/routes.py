@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from voicegw_sidecar.api import costs, health, logs, projects, status
+from voicegw_sidecar.api import costs, health, logs, projects, routing, sessions, status
 
 
 def open_routes() -> list[web.RouteDef]:
@@ -21,4 +21,15 @@ def api_routes() -> list[web.RouteDef]:
         web.get("/v1/logs", logs.logs),
         web.get("/v1/projects", projects.projects),
         web.get("/v1/projects/{id}", projects.project),
+        web.get("/v1/sessions", sessions.listing),
+        web.get("/api/routing", routing.routing),
+    ]
+
+
+def agent_routes() -> list[web.RouteDef]:
+    """Routes that take a project's agent key as well."""
+    return [
+        web.post("/v1/sessions", sessions.begin),
+        web.get("/v1/sessions/{id}", sessions.one),
+        web.post("/v1/sessions/{id}/close", sessions.close),
     ]

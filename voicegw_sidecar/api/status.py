@@ -57,6 +57,7 @@ class Status(Struct, frozen=True):
     version: str
     config_path: str | None
     config_error: str | None
+    keys_waiting_for_restart: list[str]
     keys_not_in_force: list[str]
     timezone: str
     default_project: str
@@ -77,7 +78,8 @@ async def status(request: web.Request) -> web.Response:
         Status(
             version=__version__,
             config_path=None if runtime.config_path is None else str(runtime.config_path),
-            config_error=None,
+            config_error=runtime.config_error,
+            keys_waiting_for_restart=list(runtime.waiting_for_restart),
             keys_not_in_force=list(runtime.not_in_force),
             timezone=config.timezone,
             default_project=config.default_project,

@@ -12,7 +12,7 @@ import apsw
 from msgspec import Struct
 
 from voicegw_sidecar import __version__
-from voicegw_sidecar.cli import check, costs, logs, projects, server
+from voicegw_sidecar.cli import check, costs, logs, projects, route, server, sessions
 from voicegw_sidecar.errors import BadRequest, ConfigError, NotFound, SidecarError
 
 DONE, NO, WRONG = 0, 1, 2
@@ -31,6 +31,8 @@ COMMANDS = (
     Command("serve", "run the sidecar", server.add_serve_options, server.serve),
     Command("demo", "run the sidecar with simulated providers and agents", server.add_demo_options, server.demo),
     Command("check", "validate the configuration", check.add_options, check.check),
+    Command("route", "show or simulate a project's route", route.add_options, route.route),
+    Command("sessions", "list conversations, newest first", sessions.add_options, sessions.sessions),
     Command("projects", "list projects and what they spent today", projects.add_options, projects.projects),
     Command("costs", "show what was spent", costs.add_options, costs.costs),
     Command("logs", "list exchanges, newest first", logs.add_options, logs.logs),

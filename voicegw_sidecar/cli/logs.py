@@ -15,11 +15,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--modality", choices=[modality.value for modality in Modality])
     parser.add_argument("--status", choices=[status.value for status in Status])
     parser.add_argument("--session", metavar="ID", help="one session only")
-    parser.add_argument("--limit", type=_limit, default=50, metavar="N", help="how many, at most 1000")
+    parser.add_argument("--limit", type=limit_of, default=50, metavar="N", help="how many, at most 1000")
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
-def _limit(text: str) -> int:
+def limit_of(text: str) -> int:
+    """Read how many rows are asked for."""
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= 1000):
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 1 to 1000")
     return int(text)

@@ -21,6 +21,7 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``serve``."""
     parser.add_argument("--host", help="address to listen on; a loopback one")
     parser.add_argument("--port", type=port, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--watch", action="store_true", help="read the configuration again whenever its file changes")
 
 
 def add_demo_options(parser: argparse.ArgumentParser) -> None:
@@ -47,13 +48,16 @@ def serve(options: argparse.Namespace) -> int:
     from voicegw_sidecar.log import set_up
     from voicegw_sidecar.serve import run
 
-    loaded = with_bind(settings_of(options), options.host, options.port)
+    def read() -> Loaded:
+        return with_bind(settings_of(options), options.host, options.port)
+
+    loaded = read()
     set_up(loaded.config.logging.level, loaded.config.logging.format)
     if loaded.not_in_force:
         logging.getLogger("voicegw_sidecar").warning(
             "configured but not in force in this version", extra={"keys": ", ".join(loaded.not_in_force)}
         )
-    run(loaded, _announce)
+    run(loaded, _announce, read, is_watching=options.watch)
     return 0
 
 

@@ -28,6 +28,10 @@ class Arrival(Struct, frozen=True):
     is_socket: bool
     scheme: str
     peer: str
+    peer_port: int = 0
+    own_port: int = 0
+    connection: object = None
+    """What requests of one connection have in common while it lasts; it can be referred to weakly."""
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, whatever its case, or None."""

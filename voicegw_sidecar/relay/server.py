@@ -89,6 +89,7 @@ def arrival_of(request: web.BaseRequest) -> Arrival:
     )
     transport = request.transport
     peer = transport.get_extra_info("peername") if transport is not None else None
+    own = transport.get_extra_info("sockname") if transport is not None else None
     arrival = request[_ARRIVAL] = Arrival(
         method=request.method,
         target=request.rel_url.raw_path_qs,
@@ -96,6 +97,9 @@ def arrival_of(request: web.BaseRequest) -> Arrival:
         is_socket=is_socket(request),
         scheme=request.scheme,
         peer=str(peer[0]) if isinstance(peer, tuple) else "",
+        peer_port=int(peer[1]) if isinstance(peer, tuple) else 0,
+        own_port=int(own[1]) if isinstance(own, tuple) else 0,
+        connection=transport if transport is not None else request,
     )
     return arrival
 

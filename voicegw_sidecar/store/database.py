@@ -23,8 +23,8 @@ from msgspec.structs import replace
 from voicegw_sidecar.errors import StoreFailed
 from voicegw_sidecar.ids import IdSource
 from voicegw_sidecar.store.migrate import migrate, schema_version, transaction
-from voicegw_sidecar.store.records import READ_EXCHANGE, WRITE_EXCHANGE, ExchangeRow, bindings, from_columns
-from voicegw_sidecar.store.writer import WriteLate, Writer, WriteRow, WriterState, add_to_days
+from voicegw_sidecar.store.records import READ_EXCHANGE, WRITE_EXCHANGE, ExchangeRow, Value, bindings, from_columns
+from voicegw_sidecar.store.writer import WriteLate, WriteOther, Writer, WriteRow, WriterState, add_to_days
 from voicegw_sidecar.terms import Cost, Status
 
 READERS = 3
@@ -41,9 +41,10 @@ T = TypeVar("T")
 class Store:
     """An open database. Make it with `open_store`; `close` it."""
 
-    def __init__(self, path: Path, writer: Writer, lock_fd: int, schema: int) -> None:
+    def __init__(self, path: Path, writer: Writer, lock_fd: int, schema: int, node_id: str) -> None:
         self.path = path
         self.schema = schema
+        self.node_id = node_id
         self._writer = writer
         self._lock_fd = lock_fd
         self._wake_up: asyncio.TimerHandle | None = None
@@ -53,8 +54,20 @@ class Store:
     def append(self, row: ExchangeRow) -> None:
         """Queue a row; never waits. It is written with the next awaited one, or `GATHER_S` later."""
         self._writer.append(WriteRow(row))
-        if self._wake_up is None:
-            self._wake_up = asyncio.get_running_loop().call_later(GATHER_S, self._wake)
+        self._wake_soon()
+
+    def execute(self, *statements: tuple[str, tuple[Value, ...]]) -> None:
+        """Queue statements; never waits. They run in one transaction, after all that was queued before."""
+        self._writer.append(WriteOther(statements))
+        self._wake_soon()
+
+    def committed(self, *statements: tuple[str, tuple[Value, ...]]) -> asyncio.Future[None]:
+        """Queue statements; return a future that is resolved once they, and all queued before, are committed."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._writer.append(WriteOther(statements, lambda: _tell(loop, future)))
+        self._writer.wake()
+        return future
 
     def append_awaited(self, row: ExchangeRow, job: tuple[str, str] | None = None) -> asyncio.Future[None]:
         """Queue a row, and the job that is counted with it; return a future that its commit resolves."""
@@ -86,6 +99,10 @@ class Store:
         await asyncio.to_thread(self._readers.shutdown)
         os.close(self._lock_fd)
         return lost
+
+    def _wake_soon(self) -> None:
+        if self._wake_up is None:
+            self._wake_up = asyncio.get_running_loop().call_later(GATHER_S, self._wake)
 
     def _wake(self) -> None:
         self._wake_up = None
@@ -131,7 +148,7 @@ def open_store(path: Path, zone: tzinfo, wall_ns: int, price: Callable[[Exchange
         raise
     writer = Writer(connection, node_id, zone)
     writer.start()
-    return Store(path, writer, lock_fd, schema)
+    return Store(path, writer, lock_fd, schema, node_id)
 
 
 def open_for_reading(path: Path) -> apsw.Connection:

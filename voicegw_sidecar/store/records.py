@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from voicegw_sidecar.terms import CostSource, FirstBasis, Modality, Status, Usage
+from voicegw_sidecar.terms import CostSource, FirstBasis, Modality, Moments, Status, Usage
 
 USAGE_COLUMNS = Usage.__struct_fields__
+MOMENT_COLUMNS = Moments.__struct_fields__
 
 
 class ExchangeRow(Struct, frozen=True):
@@ -33,12 +34,13 @@ class ExchangeRow(Struct, frozen=True):
     price_model: str | None = None
     """The price catalogue's name of the model, where it is not ``model``."""
     late: bool = False
+    moments: Moments = Moments()
 
 
 _COLUMNS = (
     "id", "node_id", "started_ns", "ended_ns", "project", "session_id", "provider", "model", "modality", "status",
     "http_status", "first_ms", "first_ms_basis", "total_ms", *USAGE_COLUMNS, "estimated", "cost_nanousd",
-    "cost_source", "error", "price_model",
+    "cost_source", "error", "price_model", *MOMENT_COLUMNS,
 )  # fmt: skip
 _UPDATED = tuple(column for column in _COLUMNS if column not in ("id", "node_id", "started_ns", "project", "provider"))
 
@@ -58,7 +60,7 @@ ADD_TO_DAY = (
 READ_EXCHANGE = (
     "id, project, provider, started_ns, status, ended_ns, session_id, model, modality, http_status, first_ms, "
     f"first_ms_basis, total_ms, {', '.join(USAGE_COLUMNS)}, estimated, cost_nanousd, cost_source, error, price_model, "
-    "late"
+    f"late, {', '.join(MOMENT_COLUMNS)}"
 )
 
 Value = str | int | float | None
@@ -66,7 +68,7 @@ Value = str | int | float | None
 
 def bindings(row: ExchangeRow, node_id: str) -> tuple[Value, ...]:
     """Return the values of `WRITE_EXCHANGE` in order."""
-    usage = row.usage
+    usage, moments = row.usage, row.moments
     return (
         row.id, node_id, row.started_ns, row.ended_ns, row.project, row.session_id, row.provider, row.model,
         row.modality, row.status, row.http_status, row.first_ms, row.first_ms_basis, row.total_ms,
@@ -74,13 +76,14 @@ def bindings(row: ExchangeRow, node_id: str) -> tuple[Value, ...]:
         usage.output_tokens, usage.reasoning_tokens, usage.input_audio_tokens, usage.output_audio_tokens,
         usage.audio_s, usage.audio_out_s, usage.characters,
         row.estimated, row.cost_nanousd, row.cost_source, row.error, row.price_model,
+        moments.asked_ns, moments.first_ns, moments.content_ns, moments.speech_began_ns, moments.speech_ended_ns,
     )  # fmt: skip
 
 
 def from_columns(values: tuple[Value, ...]) -> ExchangeRow:
     """Build a row from the columns of `READ_EXCHANGE`."""
     head, usage = values[:13], values[13 : 13 + len(USAGE_COLUMNS)]
-    estimated, cost_nanousd, cost_source, error, price_model, late = values[13 + len(USAGE_COLUMNS) :]
+    estimated, cost_nanousd, cost_source, error, price_model, late, *moments = values[13 + len(USAGE_COLUMNS) :]
     (id_, project, provider, started_ns, status, ended_ns, session_id, model, modality, http_status, first_ms,
      basis, total_ms) = head  # fmt: skip
     return ExchangeRow(
@@ -93,6 +96,7 @@ def from_columns(values: tuple[Value, ...]) -> ExchangeRow:
         total_ms=_float(total_ms), usage=_usage(usage), estimated=bool(estimated),
         cost_nanousd=None if cost_nanousd is None else _int(cost_nanousd),
         cost_source=CostSource(str(cost_source)), error=_text(error), price_model=_text(price_model), late=bool(late),
+        moments=Moments(*(None if value is None else _int(value) for value in moments)),
     )  # fmt: skip
 
 

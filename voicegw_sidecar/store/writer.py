@@ -17,7 +17,15 @@ from msgspec import Struct
 
 from voicegw_sidecar.ledger.calendar import day_of, day_shares
 from voicegw_sidecar.store.migrate import transaction
-from voicegw_sidecar.store.records import ADD_TO_DAY, COUNT_JOB, MARK_LATE, WRITE_EXCHANGE, ExchangeRow, bindings
+from voicegw_sidecar.store.records import (
+    ADD_TO_DAY,
+    COUNT_JOB,
+    MARK_LATE,
+    WRITE_EXCHANGE,
+    ExchangeRow,
+    Value,
+    bindings,
+)
 from voicegw_sidecar.terms import Status
 
 logger = logging.getLogger(__name__)
@@ -43,13 +51,20 @@ class WriteRow(Struct, frozen=True):
         return self.row.status is not Status.OPEN
 
 
+class WriteOther(Struct, frozen=True):
+    """Statements with their values, run one after the other; with none, only the word that all before is committed."""
+
+    statements: tuple[tuple[str, tuple[Value, ...]], ...] = ()
+    committed: Callable[[], None] | None = None
+
+
 class WriteLate(Struct, frozen=True):
     """Mark a row whose commit took longer than its call could wait."""
 
     id: str
 
 
-Write = WriteRow | WriteLate
+Write = WriteRow | WriteOther | WriteLate
 
 
 class WriterState(Struct, frozen=True):
@@ -143,7 +158,7 @@ class Writer:
             self._trouble = None
         done, self._batch = self._batch, []
         for write in done:
-            if isinstance(write, WriteRow) and write.committed is not None:
+            if not isinstance(write, WriteLate) and write.committed is not None:
                 write.committed()
         return True
 
@@ -180,6 +195,10 @@ class Writer:
     def _apply(self, write: Write) -> None:
         if isinstance(write, WriteLate):
             self._connection.execute(MARK_LATE, (write.id,))
+            return
+        if isinstance(write, WriteOther):
+            for statement, values in write.statements:
+                self._connection.execute(statement, values)
             return
         row = write.row
         self._connection.execute(WRITE_EXCHANGE, bindings(row, self._node_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import apsw
 from msgspec import Struct
 
+from voicegw_sidecar.store.queries.sessions import IN_SESSION, MEMBER_OF
 from voicegw_sidecar.store.records import READ_EXCHANGE, ExchangeRow, Value, from_columns
 
 
@@ -31,27 +32,29 @@ class Listing(Struct, frozen=True):
 def exchanges(connection: apsw.Connection, wanted: Filter) -> Listing:
     """List exchanges."""
     terms, values = _conditions(wanted)
-    query = f"SELECT {READ_EXCHANGE} FROM exchange WHERE {' AND '.join(terms)} ORDER BY id DESC LIMIT ?"  # noqa: S608
-    rows = [from_columns(row) for row in connection.execute(query, (*values, wanted.limit + 1))]
+    columns = READ_EXCHANGE.replace(" session_id,", f" {MEMBER_OF},", 1)
+    query = f"SELECT {columns} FROM exchange WHERE {' AND '.join(terms)} ORDER BY id DESC LIMIT :limit"  # noqa: S608
+    rows = [from_columns(row) for row in connection.execute(query, {**values, "limit": wanted.limit + 1})]
     has_more = len(rows) > wanted.limit
     rows = rows[: wanted.limit]
     return Listing(rows, rows[-1].id if has_more else None)
 
 
-def _conditions(wanted: Filter) -> tuple[list[str], list[Value]]:
-    choices: list[tuple[str, Value]] = [
-        ("project = ?", wanted.project),
-        ("modality = ?", wanted.modality),
-        ("session_id = ?", wanted.session_id),
-        ("status = ?", wanted.status),
-        ("started_ns >= ?", wanted.from_ns),
-        ("started_ns < ?", wanted.to_ns),
-        ("id < ?", wanted.before_id),
+def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Value]]:
+    choices: list[tuple[str, str, Value]] = [
+        ("project = :project", "project", wanted.project),
+        ("modality = :modality", "modality", wanted.modality),
+        (IN_SESSION, "session", wanted.session_id),
+        ("status = :status", "status", wanted.status),
+        ("started_ns >= :from_ns", "from_ns", wanted.from_ns),
+        ("started_ns < :to_ns", "to_ns", wanted.to_ns),
+        ("id < :before", "before", wanted.before_id),
     ]
-    terms = [term for term, value in choices if value is not None]
+    chosen = [choice for choice in choices if choice[2] is not None]
+    terms = [term for term, _, _ in chosen]
     if wanted.status is None:
         terms.append("status <> 'open'")
-    return terms, [value for _, value in choices if value is not None]
+    return terms, {name: value for _, name, value in chosen}
 
 
 class Counts(Struct, frozen=True):

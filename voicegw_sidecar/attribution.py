@@ -1,0 +1,216 @@
+"""Which session each exchange belongs to: what the agent names, else what was found out from what is said.
+
+Joins the stitcher, which finds out, with the sessions, which begin and end, and with the store, where what was found
+late becomes a row of its own. Nothing here may break the metering that asks it: a fault is logged once, and from then
+on the connection's exchanges have the session that the agent named, or none.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from weakref import WeakKeyDictionary
+
+from voicegw_sidecar.clock import Clock
+from voicegw_sidecar.events import Event
+from voicegw_sidecar.ids import IdSource
+from voicegw_sidecar.processes import Processes
+from voicegw_sidecar.recorder import Identity
+from voicegw_sidecar.sessions import SessionKey, Sessions
+from voicegw_sidecar.stitching import Conversation, Line, Peer, Process, Stitcher, Strand
+from voicegw_sidecar.store.database import Store
+from voicegw_sidecar.store.session_records import join_session, move_session
+from voicegw_sidecar.terms import Basis, Exchange, Modality, SessionOrigin, Status
+
+logger = logging.getLogger(__name__)
+
+
+class Caller:
+    """Where a request came from: ``connection`` is what its connection is recognised by, while it lasts."""
+
+    __slots__ = ("connection", "is_local", "own_port", "port")
+
+    def __init__(self, connection: object, port: int, own_port: int, *, is_local: bool) -> None:
+        self.connection = connection
+        self.port = port
+        self.own_port = own_port
+        self.is_local = is_local
+
+
+class _Known:
+    """A connection of an agent, and whether its process has been looked for: named calls do not need it."""
+
+    def __init__(self) -> None:
+        self.peer = Peer()
+        self.is_looked_up = False
+
+    def is_of(self, process: Process) -> None:
+        self.peer.process = process
+
+
+class Attribution:
+    """Puts the exchanges of all connections into sessions; on the event loop only."""
+
+    def __init__(self, store: Store, sessions: Sessions, clock: Clock) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._clock = clock
+        self._ids = IdSource()
+        self._processes = Processes()
+        self._known: WeakKeyDictionary[object, _Known] = WeakKeyDictionary()
+        self._stitcher = Stitcher(self, sessions.new_id, os.urandom(32))
+        sessions.on_close = self._stitcher.forget
+
+    def line(self, identity: Identity, caller: Caller, *, is_socket: bool) -> LineAttribution:
+        """Return what puts the exchanges of a new connection, or request, into sessions."""
+        known = self._known.get(caller.connection)
+        if known is None:
+            known = self._known[caller.connection] = _Known()
+        if caller.is_local and identity.session_id is None and not known.is_looked_up:
+            known.is_looked_up = True
+            self._processes.find(caller.port, caller.own_port, known.is_of)
+        line = self._stitcher.line(identity.project, identity.session_id, known.peer, is_socket=is_socket)
+        return LineAttribution(self._sessions, line, identity, is_socket=is_socket)
+
+    def is_under_way(self, project: str, session_id: str | None) -> bool:
+        """Say whether a call is of an open session; one whose session cannot be told is, while there is any."""
+        if session_id is None:
+            return self._sessions.has_open(project)
+        return self._sessions.find(project, session_id) is not None
+
+    def sweep(self) -> None:
+        """Let go of texts that were kept long enough."""
+        self._stitcher.sweep(self._clock.monotonic_ns())
+
+    def close(self) -> None:
+        """Look for no more callers."""
+        self._processes.close()
+
+    def moved(self, strand: Strand) -> None:
+        """Write that an exchange belongs to another session than its row says."""
+        if strand.row_id is None or strand.conversation is None:
+            return
+        now_ns = self._clock.wall_ns()
+        session_id = strand.conversation.current().session_id
+        basis = strand.basis or Basis.HISTORY
+        self._store.execute(
+            join_session(
+                self._ids.next(now_ns), self._store.node_id, strand.row_id, strand.project, session_id, basis, now_ns
+            )
+        )
+
+    def merged(self, gone: Conversation, into: Conversation, basis: Basis) -> None:
+        """Write that two sessions are one."""
+        now_ns = self._clock.wall_ns()
+        origin = SessionOrigin.NAMED if into.is_named else SessionOrigin.INFERRED
+        self._sessions.merged((gone.project, gone.session_id), (into.project, into.session_id), origin)
+        self._store.execute(
+            move_session(
+                self._ids.next(now_ns), self._store.node_id, into.project, gone.session_id, into.session_id, basis,
+                now_ns,
+            )
+        )  # fmt: skip
+
+
+class LineAttribution:
+    """Puts the exchanges of one connection into sessions."""
+
+    def __init__(self, sessions: Sessions, line: Line, identity: Identity, *, is_socket: bool) -> None:
+        self._sessions = sessions
+        self._line = line
+        self._identity = identity
+        self._is_socket = is_socket
+        self._counted: dict[int, SessionKey] = {}
+        """The session in which each open exchange was taken note of."""
+        self._is_listening = False
+        self._has_failed = False
+
+    def apply(self, event: Event, at_ns: int) -> None:
+        """Take one event of the connection."""
+        if self._has_failed:
+            return
+        try:
+            self._line.apply(event, at_ns)
+        except Exception as error:
+            self._fail(error)
+
+    def opened(self, exchange: Exchange, row_id: str, at_ns: int) -> str | None:
+        """Take an exchange that began; return the id of its session as far as it is known."""
+        if self._has_failed:
+            return self._identity.session_id
+        try:
+            strand = self._line.opened(exchange.key, row_id, exchange.modality, at_ns)
+            key = self._key(strand)
+            if key is not None:
+                self._begin(exchange, key, strand)
+            return None if key is None else key[1]
+        except Exception as error:
+            return self._fail(error)
+
+    def closed(self, exchange: Exchange, row_id: str, at_ns: int) -> str | None:
+        """Take an exchange that ended; return the id of its session as far as it is known."""
+        if self._has_failed:
+            return self._identity.session_id
+        try:
+            strand = self._line.closed(
+                exchange.key, row_id, exchange.modality, at_ns, is_cancelled=exchange.status is not Status.OK
+            )
+            key = self._key(strand)
+            counted = self._counted.pop(exchange.ref, None)
+            if counted != key:
+                if counted is not None:
+                    self._sessions.exchange_ended(counted)
+                if key is not None:
+                    self._begin(exchange, key, strand)
+                    self._counted.pop(exchange.ref, None)
+            if key is not None:
+                self._sessions.exchange_ended(key)
+            return None if key is None else key[1]
+        except Exception as error:
+            return self._fail(error)
+
+    def session_of(self, exchange: Exchange) -> str | None:
+        """Return the id of an open exchange's session as far as it is known."""
+        key = None if self._has_failed else self._key(self._line.strand(exchange.key))
+        return self._identity.session_id if key is None else key[1]
+
+    def over(self) -> None:
+        """Take the end of the connection."""
+        if self._has_failed:
+            return
+        try:
+            if self._is_listening and (key := self._own_key()) is not None:
+                self._sessions.listens(key, -1)
+            self._is_listening = False
+            self._line.over()
+        except Exception as error:
+            self._fail(error)
+
+    def _begin(self, exchange: Exchange, key: SessionKey, strand: Strand | None) -> None:
+        conversation = strand.conversation if strand is not None else None
+        is_named = conversation is None or conversation.current().is_named
+        origin = SessionOrigin.NAMED if is_named else SessionOrigin.INFERRED
+        model = self._identity.model or exchange.model
+        self._sessions.exchange_began(key, origin, exchange.modality, self._identity.provider, model)
+        self._counted[exchange.ref] = key
+        if self._is_socket and exchange.modality is Modality.STT and not self._is_listening:
+            self._is_listening = True
+            self._sessions.listens(key, 1)
+
+    def _key(self, strand: Strand | None) -> SessionKey | None:
+        if strand is not None and strand.conversation is not None:
+            return (self._identity.project, strand.conversation.current().session_id)
+        return None if self._identity.session_id is None else (self._identity.project, self._identity.session_id)
+
+    def _own_key(self) -> SessionKey | None:
+        conversation = self._line.conversation
+        return None if conversation is None else (self._identity.project, conversation.session_id)
+
+    def _fail(self, error: Exception) -> str | None:
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        place = "unknown" if where is None else f"{where.tb_frame.f_code.co_name}:{where.tb_lineno}"
+        logger.error("calls cannot be put into sessions", extra={"error": type(error).__name__, "at": place})
+        self._has_failed = True
+        return self._identity.session_id

@@ -1,0 +1,84 @@
+"""A changed configuration put in force while calls run: on SIGHUP, and with ``--watch`` when the file changes.
+
+A bad file is refused and the running configuration stays. What runs, runs to its end with what it began with; the
+next call and the next session have the new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from aiohttp import web
+from msgspec.structs import replace
+
+from voicegw_sidecar.app import put_in_force
+from voicegw_sidecar.config import Config, Loaded
+from voicegw_sidecar.errors import ConfigError
+from voicegw_sidecar.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+WATCH_S = 1.0
+
+
+async def reload(app: web.Application, runtime: Runtime, read: Callable[[], Loaded]) -> None:
+    """Read the configuration again and put it in force, or say why not."""
+    try:
+        loaded = await asyncio.to_thread(read)
+    except ConfigError as error:
+        runtime.config_error = error.message
+        logger.error("configuration refused, the running one stays", extra={"reason": error.message})
+        return
+    config, waiting = running_with(runtime.catalog.config, loaded.config)
+    runtime.config_error = None
+    runtime.waiting_for_restart = waiting
+    put_in_force(app, runtime, replace(loaded, config=config))
+    logger.info("configuration reloaded", extra={"projects": len(config.projects)})
+    if waiting:
+        logger.warning("changed, but in force only after a restart", extra={"keys": ", ".join(waiting)})
+
+
+def running_with(old: Config, new: Config) -> tuple[Config, tuple[str, ...]]:
+    """Return the new configuration as far as a running sidecar can take it, and the keys that wait for a restart."""
+    kept = replace(
+        new,
+        timezone=old.timezone,
+        logging=old.logging,
+        cost_tracking=replace(new.cost_tracking, enabled=old.cost_tracking.enabled, db_path=old.cost_tracking.db_path),
+        serve=replace(new.serve, host=old.serve.host, port=old.serve.port, health_port=old.serve.health_port),
+    )
+    changed = {
+        "timezone": old.timezone != new.timezone,
+        "logging": old.logging != new.logging,
+        "cost_tracking.enabled": old.cost_tracking.enabled != new.cost_tracking.enabled,
+        "cost_tracking.db_path": old.cost_tracking.db_path != new.cost_tracking.db_path,
+        "serve.host": old.serve.host != new.serve.host,
+        "serve.port": old.serve.port != new.serve.port,
+        "serve.health_port": old.serve.health_port != new.serve.health_port,
+    }
+    return kept, tuple(name for name, is_changed in changed.items() if is_changed)
+
+
+async def watch(app: web.Application, runtime: Runtime, read: Callable[[], Loaded]) -> None:
+    """Reload whenever the file changes, until cancelled."""
+    path = runtime.config_path
+    if path is None:
+        logger.warning("there is no configuration file to watch")
+        return
+
+    def stamp() -> tuple[int, int] | None:
+        try:
+            found = path.stat()
+        except OSError:  # an editor is replacing it
+            return None
+        return found.st_mtime_ns, found.st_size
+
+    known = await asyncio.to_thread(stamp)
+    while True:
+        await asyncio.sleep(WATCH_S)
+        now = await asyncio.to_thread(stamp)
+        if now is not None and now != known:
+            known = now
+            await reload(app, runtime, read)

@@ -1,0 +1,56 @@
+"""What runs beside the calls: the roll-up of latencies, and the end of sessions in which nothing happens any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from voicegw_sidecar import tasks
+from voicegw_sidecar.attribution import Attribution
+from voicegw_sidecar.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
+"""How often sessions are looked through, and texts that were kept long enough are let go of."""
+_LAST_S = 8.0
+"""How long the end may take: what is not written by then is written at the next start."""
+
+
+class Workers:
+    """Starts them, and at the end closes what is open."""
+
+    def __init__(self, runtime: Runtime, attribution: Attribution) -> None:
+        self._runtime = runtime
+        self._attribution = attribution
+        self._tasks = [
+            tasks.spawn(self._roll_up(), name="roll-up"),
+            tasks.spawn(self._look(), name="sessions"),
+        ]
+
+    async def close(self) -> None:
+        """Stop them, close every session, and roll up once more; the rows of all calls are queued by now."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        sessions = self._runtime.sessions
+        try:
+            async with asyncio.timeout(_LAST_S):
+                await asyncio.gather(*(sessions.close(session) for session in sessions.all_open()))
+                await asyncio.gather(*sessions.all_closing())
+                await self._runtime.rollup.refresh()
+        except TimeoutError:
+            logger.warning("sessions are still open at the end; the next start closes them")
+
+    async def _roll_up(self) -> None:
+        while True:
+            await self._runtime.rollup.refresh()
+            await asyncio.sleep(self._runtime.catalog.config.workers.rollup_interval_seconds)
+
+    async def _look(self) -> None:
+        while True:
+            idle_s = self._runtime.catalog.config.sessions.idle_seconds
+            for session in self._runtime.sessions.idle(idle_s):
+                _ = self._runtime.sessions.close(session)
+            self._attribution.sweep()
+            await asyncio.sleep(_LOOK_S)
