@@ -48,10 +48,10 @@ lint() {
 
 coverage() { # the core has no IO: nothing of it may go untried
     "$bin/coverage" run --data-file .cache/coverage -m pytest tests/wire tests/dialects tests/providers tests/meter \
-        tests/ledger tests/test_estimate.py \
+        tests/ledger tests/routing tests/stitching tests/test_estimate.py \
         && "$bin/coverage" combine --quiet --data-file .cache/coverage .cache/coverage.* \
         && "$bin/coverage" report --data-file .cache/coverage --fail-under 98 --include \
-        'voicegw_sidecar/wire/*,voicegw_sidecar/dialects/*,voicegw_sidecar/providers/*,voicegw_sidecar/meter/*,voicegw_sidecar/ledger/*,voicegw_sidecar/events.py,voicegw_sidecar/estimate.py'
+        'voicegw_sidecar/wire/*,voicegw_sidecar/dialects/*,voicegw_sidecar/providers/*,voicegw_sidecar/meter/*,voicegw_sidecar/ledger/*,voicegw_sidecar/routing/*,voicegw_sidecar/stitching/*,voicegw_sidecar/events.py,voicegw_sidecar/estimate.py'
 }
 
 mkdir -p .cache
@@ -63,7 +63,7 @@ stage "types" "$bin/mypy"
 stage "layers" "$bin/lint-imports" --no-cache
 stage "core and its coverage" coverage
 stage "tests" "$bin/python" -m pytest --ignore tests/wire --ignore tests/dialects --ignore tests/providers --ignore tests/meter \
-    --ignore tests/ledger --ignore tests/test_estimate.py "$@"
+    --ignore tests/ledger --ignore tests/routing --ignore tests/stitching --ignore tests/test_estimate.py "$@"
 echo
 printf '%s\n' "${stages[@]}"
 printf '%5d s  in all\n' "$SECONDS"

@@ -110,6 +110,10 @@ async def test_a_session_with_an_open_microphone_does_not_end(start_sidecar: Sta
                     await asyncio.sleep(0.01)
             session.active_ns -= 10 * NS_PER_S
             assert sessions.idle(1) == [session]
+            session.running = 1
+            assert sessions.idle(1) == []
+            session.active_ns -= 3600 * NS_PER_S
+            assert sessions.idle(1) == [session]
 
 
 async def test_a_fault_in_the_attribution_breaks_neither_call_nor_metering(

@@ -24,6 +24,8 @@ from voicegw_sidecar.terms import Basis, Exchange, Modality, SessionOrigin, Stat
 
 logger = logging.getLogger(__name__)
 
+_LISTENING = (Modality.STT, Modality.S2S)  # a session lasts while a socket that hears the person is open
+
 
 class Caller:
     """Where a request came from: ``connection`` is what its connection is recognised by, while it lasts."""
@@ -193,7 +195,7 @@ class LineAttribution:
         model = self._identity.model or exchange.model
         self._sessions.exchange_began(key, origin, exchange.modality, self._identity.provider, model)
         self._counted[exchange.ref] = key
-        if self._is_socket and exchange.modality is Modality.STT and not self._is_listening:
+        if self._is_socket and exchange.modality in _LISTENING and not self._is_listening:
             self._is_listening = True
             self._sessions.listens(key, 1)
 

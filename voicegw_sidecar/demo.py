@@ -22,19 +22,34 @@ from voicegw_sidecar.ledger.calendar import period_days
 from voicegw_sidecar.serve import Running, loop_factory, running
 from voicegw_sidecar.settings import load_settings
 from voicegw_sidecar.simulator import Script, Simulator
-from voicegw_sidecar.simulator.agents import Conduct, Progress, ProgressKind, run_agents, sidecar_address, troubles
+from voicegw_sidecar.simulator.agents import (
+    Address,
+    Conduct,
+    Progress,
+    ProgressKind,
+    run_agents,
+    sidecar_address,
+    troubles,
+)
 from voicegw_sidecar.store.queries.costs import Spending, spending
 from voicegw_sidecar.store.queries.exchanges import Filter, Listing, exchanges
 from voicegw_sidecar.terms import Modality, Status
 
 PROJECTS = ("acme", "globex", "initech")
 FAILING_PROJECT = "globex"
+NAMELESS_PROJECT = "acme"
 _REPORT_EVERY_S = 2.0
 _CONFIG = """\
 # The configuration of this demonstration. Real ones look the same, without base_url.
 default_project: acme
 projects:
-  acme: {{name: Acme Voice, tags: [production], daily_budget: 0.10}}
+  acme:
+    name: Acme Voice
+    tags: [production]
+    daily_budget: 0.10
+    routing:
+      budget_ms: 1200
+      rosters: {{stt: [deepgram, assemblyai], llm: [groq, openai], tts: [cartesia, elevenlabs]}}
   globex: {{name: Globex, tags: [staging], daily_budget: 5.00}}
   initech: {{name: Initech, tags: [development]}}
 providers:
@@ -94,7 +109,7 @@ async def _demo(folder: Path, port: int, agents: int, out: TextIO) -> None:
             work = [tasks.spawn(_report(sidecar, counted, out), name="demo report")] if agents else []
             if agents:
                 talk = run_agents(
-                    sidecar_address(sidecar.addresses[0]),
+                    _address(sidecar.addresses[0]),
                     projects=PROJECTS, count=agents, stop=stop, on_progress=counted.note,
                     conduct=Conduct(barge_in_share=0.35),
                 )  # fmt: skip
@@ -106,6 +121,12 @@ async def _demo(folder: Path, port: int, agents: int, out: TextIO) -> None:
     _say(out, "The demonstration is over; its database is gone.")
 
 
+def _address(origin: str) -> Address:
+    """One project's agents name no session, as most agents do: the sidecar finds out which calls belong together."""
+    named = sidecar_address(origin)
+    return lambda project, session: f"{origin}/p/{project}" if project == NAMELESS_PROJECT else named(project, session)
+
+
 def _introduce(sidecar: Running, agents: int, out: TextIO) -> None:
     base = sidecar.addresses[0]
     if agents:
@@ -114,7 +135,7 @@ def _introduce(sidecar: Running, agents: int, out: TextIO) -> None:
         _say(out, "Simulated OpenAI, Deepgram and Cartesia wait behind the sidecar; no agent of ours runs.")
     _say(out, "")
     _say(out, f"  Open     {base}/")
-    _say(out, f"  Ask      curl {base}/v1/costs")
+    _say(out, f"  Ask      curl {base}/v1/costs    curl '{base}/v1/sessions?limit=5'")
     _say(out, "  Point an agent of yours at it (any API key will do here):")
     _say(out, f"    OpenAI     base_url={base}/p/acme/openai/v1")
     _say(out, f"    Deepgram   base_url={base}/p/acme/deepgram/v1/listen        (LiveKit plugin)")

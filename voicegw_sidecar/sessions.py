@@ -35,6 +35,7 @@ OPEN_LIMIT = 10_000
 CLOSED_LIMIT = 10_000
 """Closed sessions remembered, so that a call that still names one does not open it again."""
 _NAMES_LIMIT = 16
+_STUCK_NS = 3600 * NS_PER_S  # an exchange that is open for so long without a sign holds up no session's end
 
 SessionKey = tuple[str, str]
 """Project and the session's id in it."""
@@ -181,9 +182,13 @@ class Sessions:
 
     def idle(self, idle_s: float) -> list[Session]:
         """Return the sessions in which nothing has happened for so long, no speech-to-text socket being open."""
-        limit_ns = self._clock.monotonic_ns() - round(idle_s * NS_PER_S)
-        quiet = (one for one in self._open.values() if not one.listening and not one.running)
-        return [one for one in quiet if one.active_ns <= limit_ns]
+        now_ns = self._clock.monotonic_ns()
+        limit_ns, stuck_ns = now_ns - round(idle_s * NS_PER_S), now_ns - max(_STUCK_NS, round(idle_s * NS_PER_S))
+        return [
+            one
+            for one in self._open.values()
+            if not one.listening and one.active_ns <= (stuck_ns if one.running else limit_ns)
+        ]
 
     def all_open(self) -> list[Session]:
         """Return every open session."""

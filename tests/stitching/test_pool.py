@@ -274,13 +274,16 @@ def test_texts_are_let_go_and_old_ones_match_no_more() -> None:
     agent.hear("I want a table.")
     call = agent.ask("I want a table.")
     call.answer("For when shall it be?")
+    jingle = agent.speak("A jingle.")
+    agent.interim("I want")
     played.after(KEPT_NS // NS_PER_MS + 1)
     played.sweep()
-    assert call.strand.text.folded() == call.strand.asked == ""
+    assert call.strand.text.folded() == call.strand.asked == jingle.text.folded() == ""
     assert session_of(agent.speak("For when shall it be?")) is None
     conversation = agent.mic.conversation
     assert conversation is not None
     assert not conversation.finals
+    assert not conversation.interim
 
 
 def test_a_closed_session_takes_no_more_calls_that_do_not_name_it() -> None:

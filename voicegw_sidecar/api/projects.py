@@ -16,6 +16,7 @@ from voicegw_sidecar.config.schema import Project
 from voicegw_sidecar.ledger.calendar import period_days
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.store.queries import costs
+from voicegw_sidecar.terms import RoutingPolicy
 
 WARNING_SHARE = 0.8
 """From this share of its budget on, a project's ``budget_status`` is ``warning``."""
@@ -37,6 +38,7 @@ class RoutingView(Struct, frozen=True):
     budget_ms: int
     fallback_to_fastest: bool
     failover: bool
+    policy: RoutingPolicy
     rosters: RosterView
 
 
@@ -119,7 +121,7 @@ def project_view(project: Project) -> ProjectView:
         tags=list(project.tags),
         accent=accent_for(project.tags),
         source="yaml",
-        routing=RoutingView(routing.budget_ms, routing.fallback_to_fastest, routing.failover, rosters),
+        routing=RoutingView(routing.budget_ms, routing.fallback_to_fastest, routing.failover, routing.policy, rosters),
         providers=sorted(project.providers),
         agent_keys=len(project.agent_keys) + len(project.agent_key_envs),
     )

@@ -49,6 +49,7 @@ class Counts(Struct, frozen=True):
     projects: int
     exchanges: int
     open_exchanges: int
+    open_sessions: int
 
 
 class Status(Struct, frozen=True):
@@ -85,7 +86,9 @@ async def status(request: web.Request) -> web.Response:
             default_project=config.default_project,
             cost_tracking=config.cost_tracking.enabled,
             providers=_providers(runtime),
-            counts=Counts(len(runtime.catalog.projects), counted.exchanges, counted.open),
+            counts=Counts(
+                len(runtime.catalog.projects), counted.exchanges, counted.open, len(runtime.sessions.all_open())
+            ),
             prices=PriceStatus("voice-prices", runtime.prices.catalogue_version, len(config.prices)),
             database=DatabaseStatus(
                 str(runtime.store.path), runtime.store.schema, readiness.status, readiness.reasons,

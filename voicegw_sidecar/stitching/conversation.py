@@ -103,9 +103,6 @@ class Strand:
         """Let go of its texts."""
         self.asked = ""
         self.text.forget()
-        for speaker in self.speakers:
-            if speaker.is_closed:
-                speaker.text.forget()
 
 
 class Heard:
@@ -139,6 +136,7 @@ class Conversation:
         """Speech-to-text connections that are open."""
         self.finals: deque[Heard] = deque(maxlen=_FINALS_LIMIT)
         self.interim = ""
+        self.interim_ns = 0
         self.calls: deque[Strand] = deque(maxlen=_CALLS_LIMIT)
         """Its latest LLM exchanges, newest last."""
         self.peers: dict[Peer, None] = {}
@@ -169,6 +167,8 @@ class Conversation:
         """Let go of the texts that were kept long enough."""
         while self.finals and now_ns - self.finals[0].at_ns > KEPT_NS:
             self.finals.popleft()
+        if self.interim and now_ns - self.interim_ns > KEPT_NS:
+            self.interim = ""
 
     def may_open_with(self, said: int) -> bool:
         """Say whether it may be the one that was opened with some words, which is still to be settled."""
@@ -192,6 +192,10 @@ class Conversation:
         peer.conversation = self
         if len(self.peers) < _PEERS_LIMIT:
             self.peers[peer] = None
+
+    def hear_part(self, text: str, at_ns: int) -> None:
+        """Take a transcript that may still change."""
+        self.interim, self.interim_ns = text, at_ns
 
     def hear(self, text: str, at_ns: int) -> None:
         """Take a final transcript; an LLM exchange that was asked ahead of it has it already."""

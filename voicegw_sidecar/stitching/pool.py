@@ -108,6 +108,8 @@ class Pool:
 
     def begun(self, strand: Strand) -> None:
         """Take an exchange whose answer may be spoken by another one."""
+        if len(self._calls) == CALLS_LIMIT:
+            self._calls[0].forget()
         self._calls.append(strand)
 
     def prompted(self, strand: Strand, prompt: Prompted, at_ns: int) -> None:
@@ -301,6 +303,7 @@ class Pool:
         """Take the end of a text to speak; one that no LLM wrote is remembered until a history repeats it."""
         self.spoken(strand, at_ns)
         text = strand.text.folded()
+        strand.text.forget()
         if strand.source is not None:
             return
         if strand.conversation is None:

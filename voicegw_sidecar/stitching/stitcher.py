@@ -93,7 +93,7 @@ class Line:
                     self._pool.spoken(strand, at_ns)
             case Interim():
                 if self._conversation is not None:
-                    self._conversation.current().interim = folded(event.text)
+                    self._conversation.current().hear_part(folded(event.text), at_ns)
             case Final():
                 self._heard(event, at_ns)
             case _:
