@@ -24,6 +24,7 @@ from voicegw_sidecar.ids import first_id_at
 from voicegw_sidecar.intercept import Intercept
 from voicegw_sidecar.jobs import COUNTED_LIMIT, Jobs
 from voicegw_sidecar.ledger.calendar import day_of
+from voicegw_sidecar.picks import adaptive_projects
 from voicegw_sidecar.recorder import Recorder
 from voicegw_sidecar.relay import Arrival, Relay
 from voicegw_sidecar.relay.exchange import refusal_response
@@ -31,13 +32,13 @@ from voicegw_sidecar.relay.server import arrival_of, keep_relayed_headers
 from voicegw_sidecar.rollup import Rollup
 from voicegw_sidecar.routing.latency import WINDOW_NS
 from voicegw_sidecar.runtime import Runtime
-from voicegw_sidecar.sessions import Sessions
+from voicegw_sidecar.sessions import CLOSED_LIMIT, Sessions
 from voicegw_sidecar.settings import catalog_of, price_book, price_of
 from voicegw_sidecar.store.database import open_store, read_once
 from voicegw_sidecar.store.queries.budgets import budget_seed
 from voicegw_sidecar.store.queries.jobs import counted_jobs
 from voicegw_sidecar.store.queries.latencies import newest_samples, observations
-from voicegw_sidecar.store.queries.sessions import open_sessions
+from voicegw_sidecar.store.queries.sessions import closed_sessions, open_sessions
 from voicegw_sidecar.terms import NS_PER_S
 from voicegw_sidecar.web import render
 from voicegw_sidecar.web.routes import page_routes, static_routes
@@ -71,6 +72,7 @@ def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
     budgets.seed(read_once(store.path, budget_seed, day_of(clock.wall_ns() - _SEEDED_NS, zone)))
     catalog = catalog_of(config)
     sessions = Sessions(store, clock, lambda: runtime.catalog)
+    sessions.remember_closed(read_once(store.path, closed_sessions, CLOSED_LIMIT))
     for row, active_ns in read_once(store.path, open_sessions, store.node_id):
         sessions.take_over(row, active_ns)
     runtime = Runtime(
@@ -89,7 +91,7 @@ def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
             store,
             clock,
             read_once(store.path, observations),
-            read_once(store.path, newest_samples, first_id_at(clock.wall_ns() - WINDOW_NS)),
+            read_once(store.path, newest_samples, first_id_at(clock.wall_ns() - WINDOW_NS), adaptive_projects(catalog)),
         ),
         agent_keys=AgentKeys(catalog.projects),
         started_ns=clock.monotonic_ns(),

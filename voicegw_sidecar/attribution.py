@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.events import Event
@@ -60,6 +60,7 @@ class Attribution:
         self._ids = IdSource()
         self._processes = Processes()
         self._known: WeakKeyDictionary[object, _Known] = WeakKeyDictionary()
+        self._lines: WeakSet[LineAttribution] = WeakSet()
         self._stitcher = Stitcher(self, sessions.new_id, os.urandom(32))
         sessions.on_close = self._stitcher.forget
 
@@ -72,7 +73,16 @@ class Attribution:
             known.is_looked_up = True
             self._processes.find(caller.port, caller.own_port, known.is_of)
         line = self._stitcher.line(identity.project, identity.session_id, known.peer, is_socket=is_socket)
-        return LineAttribution(self._sessions, line, identity, is_socket=is_socket)
+        attribution = LineAttribution(self._sessions, line, identity, is_socket=is_socket)
+        self._lines.add(attribution)
+        return attribution
+
+    def called(self, identity: Identity) -> None:
+        """Take note of a call that names a session and has no exchange of its own there: refused, or not recorded."""
+        if identity.session_id is not None:
+            key = (identity.project, identity.session_id)
+            self._sessions.exchange_began(key, SessionOrigin.NAMED, None, identity.provider, None)
+            self._sessions.exchange_ended(key)
 
     def is_under_way(self, project: str, session_id: str | None) -> bool:
         """Say whether a call is of an open session; one whose session cannot be told is, while there is any."""
@@ -87,6 +97,10 @@ class Attribution:
     def close(self) -> None:
         """Look for no more callers."""
         self._processes.close()
+
+    def is_closed(self, project: str, session_id: str) -> bool:
+        """Say whether a session is closed: nothing that does not name it is put into it any more."""
+        return self._sessions.is_closed((project, session_id))
 
     def moved(self, strand: Strand) -> None:
         """Write that an exchange belongs to another session than its row says."""
@@ -105,7 +119,10 @@ class Attribution:
         """Write that two sessions are one."""
         now_ns = self._clock.wall_ns()
         origin = SessionOrigin.NAMED if into.is_named else SessionOrigin.INFERRED
-        self._sessions.merged((gone.project, gone.session_id), (into.project, into.session_id), origin)
+        before, after = (gone.project, gone.session_id), (into.project, into.session_id)
+        self._sessions.merged(before, after, origin)
+        for line in self._lines:
+            line.merged(before, after)
         self._store.execute(
             move_session(
                 self._ids.next(now_ns), self._store.node_id, into.project, gone.session_id, into.session_id, basis,
@@ -124,7 +141,8 @@ class LineAttribution:
         self._is_socket = is_socket
         self._counted: dict[int, SessionKey] = {}
         """The session in which each open exchange was taken note of."""
-        self._is_listening = False
+        self._listening_key: SessionKey | None = None
+        """The session that an open socket of the person's speech was taken note of in."""
         self._has_failed = False
 
     def apply(self, event: Event, at_ns: int) -> None:
@@ -171,6 +189,24 @@ class LineAttribution:
         except Exception as error:
             return self._fail(error)
 
+    def connected(self, modality: Modality | None) -> None:
+        """Take the opening of a socket: a session lasts while one that hears the person is open."""
+        session_id = self._identity.session_id
+        if session_id is None or modality not in _LISTENING or not self._is_socket:
+            return
+        key = (self._identity.project, session_id)
+        if self._listening_key is None and self._sessions.find(*key) is not None:
+            self._listening_key = key
+            self._sessions.listens(key, 1)
+
+    def merged(self, gone: SessionKey, into: SessionKey) -> None:
+        """Two sessions are one: what was taken note of in the one ends in the other."""
+        for ref, key in self._counted.items():
+            if key == gone:
+                self._counted[ref] = into
+        if self._listening_key == gone:
+            self._listening_key = into
+
     def session_of(self, exchange: Exchange) -> str | None:
         """Return the id of an open exchange's session as far as it is known."""
         key = None if self._has_failed else self._key(self._line.strand(exchange.key))
@@ -181,9 +217,9 @@ class LineAttribution:
         if self._has_failed:
             return
         try:
-            if self._is_listening and (key := self._own_key()) is not None:
-                self._sessions.listens(key, -1)
-            self._is_listening = False
+            if self._listening_key is not None:
+                self._sessions.listens(self._listening_key, -1)
+            self._listening_key = None
             self._line.over()
         except Exception as error:
             self._fail(error)
@@ -195,18 +231,14 @@ class LineAttribution:
         model = self._identity.model or exchange.model
         self._sessions.exchange_began(key, origin, exchange.modality, self._identity.provider, model)
         self._counted[exchange.ref] = key
-        if self._is_socket and exchange.modality in _LISTENING and not self._is_listening:
-            self._is_listening = True
+        if self._is_socket and exchange.modality in _LISTENING and self._listening_key is None:
+            self._listening_key = key
             self._sessions.listens(key, 1)
 
     def _key(self, strand: Strand | None) -> SessionKey | None:
         if strand is not None and strand.conversation is not None:
             return (self._identity.project, strand.conversation.current().session_id)
         return None if self._identity.session_id is None else (self._identity.project, self._identity.session_id)
-
-    def _own_key(self) -> SessionKey | None:
-        conversation = self._line.conversation
-        return None if conversation is None else (self._identity.project, conversation.session_id)
 
     def _fail(self, error: Exception) -> str | None:
         where = error.__traceback__

@@ -146,6 +146,8 @@ class Intercept:
             if not call.arrival.is_socket:
                 answer_headers.append(("X-VoiceGW-Exchange", observer.first_id))
                 sent = _asked_plainly(sent) if call.endpoint is not None else sent
+        elif call.target.session_id is not None:
+            self._attribution.called(self._identity(call, call.provider, None))
         job = self._job_observation(call)
         if job is not None:
             observer, sent = job, _asked_plainly(sent)
@@ -199,11 +201,14 @@ class Intercept:
             blame=lambda error: blame if isinstance(error, UpstreamUnreachable) else error,
         )
 
-    def _observation(self, call: Call, provider: Provider, endpoint: Endpoint | None, model: str | None) -> Observation:
-        assert self._recorder is not None
-        identity = Identity(
+    def _identity(self, call: Call, provider: Provider, model: str | None) -> Identity:
+        return Identity(
             call.project.id, call.target.session_id, provider.id, provider.catalogue_id, provider.is_local, model
         )
+
+    def _observation(self, call: Call, provider: Provider, endpoint: Endpoint | None, model: str | None) -> Observation:
+        assert self._recorder is not None
+        identity = self._identity(call, provider, model)
         is_socket = call.arrival.is_socket
         line = self._attribution.line(identity, call.caller(), is_socket=is_socket)
         observation = Observation(
@@ -258,6 +263,7 @@ class Intercept:
             identity = Identity(
                 call.project.id, call.target.session_id, call.provider.id, call.provider.catalogue_id, is_local=False
             )
+            self._attribution.called(identity)
             row_id = self._recorder.next_id()
             modality = call.endpoint.modality_of(call.head) if call.endpoint is not None else None
             self._recorder.refused(row_id, identity, modality, None, error)

@@ -76,6 +76,8 @@ class Observation:
             self._begin_unless_begun(at_ns)
             return
         self._apply(self._dialect.answered(head), at_ns)
+        if self._is_socket:
+            self._line.connected(self._modality)
 
     def frame(self, frame: Frame) -> None:
         """Decode and meter one frame."""

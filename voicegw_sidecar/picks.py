@@ -38,6 +38,11 @@ class Seen(Struct, frozen=True):
     """Wall clock."""
 
 
+def adaptive_projects(catalog: Catalog) -> list[str]:
+    """Return the projects whose policy looks at the newest observations."""
+    return [id_ for id_, one in catalog.projects.items() if one.routing.policy is RoutingPolicy.ADAPTIVE]
+
+
 NOT_EXPLORING = 1.0
 """The draw with which no session explores: for showing what would be chosen."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -26,7 +27,7 @@ WATCH_S = 1.0
 async def reload(app: web.Application, runtime: Runtime, read: Callable[[], Loaded]) -> None:
     """Read the configuration again and put it in force, or say why not."""
     try:
-        loaded = await asyncio.to_thread(read)
+        loaded = await asyncio.to_thread(_read_regular, runtime.config_path, read)
     except ConfigError as error:
         runtime.config_error = error.message
         logger.error("configuration refused, the running one stays", extra={"reason": error.message})
@@ -38,6 +39,13 @@ async def reload(app: web.Application, runtime: Runtime, read: Callable[[], Load
     logger.info("configuration reloaded", extra={"projects": len(config.projects)})
     if waiting:
         logger.warning("changed, but in force only after a restart", extra={"keys": ", ".join(waiting)})
+
+
+def _read_regular(path: Path | None, read: Callable[[], Loaded]) -> Loaded:
+    """Read a file again, but no pipe: that would wait for a writer, and every later reload with it."""
+    if path is not None and path.exists() and not path.is_file():
+        raise ConfigError(str(path), "expected a file; only at the start may it be anything else")
+    return read()
 
 
 def running_with(old: Config, new: Config) -> tuple[Config, tuple[str, ...]]:
@@ -62,7 +70,7 @@ def running_with(old: Config, new: Config) -> tuple[Config, tuple[str, ...]]:
 
 
 async def watch(app: web.Application, runtime: Runtime, read: Callable[[], Loaded]) -> None:
-    """Reload whenever the file changes, until cancelled."""
+    """Reload whenever the file has changed and been left alone for a moment, until cancelled."""
     path = runtime.config_path
     if path is None:
         logger.warning("there is no configuration file to watch")
@@ -75,10 +83,13 @@ async def watch(app: web.Application, runtime: Runtime, read: Callable[[], Loade
             return None
         return found.st_mtime_ns, found.st_size
 
-    known = await asyncio.to_thread(stamp)
+    known = before = await asyncio.to_thread(stamp)
     while True:
         await asyncio.sleep(WATCH_S)
         now = await asyncio.to_thread(stamp)
-        if now is not None and now != known:
+        # a file that still changes, or is empty, is being written: half of it would be another configuration
+        is_whole = now is not None and now == before and now[1] > 0
+        before = now
+        if is_whole and now != known:
             known = now
             await reload(app, runtime, read)

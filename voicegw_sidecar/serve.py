@@ -92,7 +92,7 @@ async def serve(
         await stop.wait()
         if watching is not None:
             watching.cancel()
-        await drain(sidecar, loaded.config.serve.drain_seconds, stop_now)
+        await drain(sidecar, sidecar.runtime.catalog.config.serve.drain_seconds, stop_now)
 
 
 async def drain(sidecar: Running, limit_s: float, stop_now: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import apsw
 from msgspec import Struct
@@ -94,9 +94,18 @@ class Sessions:
         """Return an open session, or None."""
         return self._open.get((project, session_id))
 
-    def is_open(self, session_id: str) -> bool:
-        """Say whether any project has an open session of this id."""
-        return any(one == session_id for _, one in self._open)
+    def is_closed(self, key: SessionKey) -> bool:
+        """Say whether a session is closed, as far as is remembered."""
+        return key in self._closed
+
+    def remember_closed(self, keys: Iterable[SessionKey]) -> None:
+        """Know the sessions that earlier runs closed, oldest first."""
+        for key in keys:
+            self._closed[key] = None
+
+    def named(self, project: str | None, session_id: str) -> list[Session]:
+        """Return the open sessions of an id: of one project, or with None of any."""
+        return [one for one in self._open.values() if one.id == session_id and project in (None, one.project)]
 
     def has_open(self, project: str) -> bool:
         """Say whether a project has an open session."""
@@ -163,15 +172,17 @@ class Sessions:
 
     def merged(self, gone: SessionKey, into: SessionKey, origin: SessionOrigin) -> None:
         """Two sessions turned out to be one."""
-        lost = self._open.pop(gone, None)
-        session = self._open.get(into)
-        if lost is None:
+        if into in self._closed or gone not in self._open:
             return
+        lost = self._open.pop(gone)
         self._store.execute(forget_session(*gone))
-        if into in self._closed:
-            return
-        if session is None:
-            session = self.begin(*into, origin)
+        session = self._open.get(into) or self.begin(*into, origin)
+        if lost.started_ns < session.started_ns:
+            session.started_ns = lost.started_ns
+            self._store.execute((
+                "UPDATE session SET started_ns = ? WHERE uid = ? AND ended_ns IS NULL",
+                (session.started_ns, session.uid),
+            ))  # fmt: skip
         session.running += lost.running
         session.listening += lost.listening
         for modality, leg in lost.route.items():
@@ -229,7 +240,8 @@ class Sessions:
             # the row stays open in the database; the next start closes it
             logger.error("a session's figures could not be read", extra={"error": type(error).__name__})
             return
-        await self._store.committed(*close_session(row, turns))
+        # its first row may have been dropped, when more waited to be written than may wait
+        await self._store.committed(open_session(row, self._store.node_id), *close_session(row, turns))
 
     def _touch(self, session: Session) -> None:
         session.active_ns = self._clock.monotonic_ns()

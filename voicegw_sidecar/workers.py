@@ -8,13 +8,14 @@ import logging
 from voicegw_sidecar import tasks
 from voicegw_sidecar.attribution import Attribution
 from voicegw_sidecar.runtime import Runtime
+from voicegw_sidecar.terms import NS_PER_S
 
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 """How often sessions are looked through, and texts that were kept long enough are let go of."""
 _LAST_S = 8.0
-"""How long the end may take: what is not written by then is written at the next start."""
+"""How long the end of the sessions may take, and that of the last roll-up: the next start does what is left."""
 
 
 class Workers:
@@ -38,14 +39,23 @@ class Workers:
             async with asyncio.timeout(_LAST_S):
                 await asyncio.gather(*(sessions.close(session) for session in sessions.all_open()))
                 await asyncio.gather(*sessions.all_closing())
-                await self._runtime.rollup.refresh()
         except TimeoutError:
             logger.warning("sessions are still open at the end; the next start closes them")
+        try:
+            async with asyncio.timeout(_LAST_S):
+                await self._runtime.rollup.refresh()
+        except TimeoutError:
+            logger.warning("latencies were not rolled up at the end; the next start does it")
 
     async def _roll_up(self) -> None:
+        runtime, last_ns = self._runtime, None
         while True:
-            await self._runtime.rollup.refresh()
-            await asyncio.sleep(self._runtime.catalog.config.workers.rollup_interval_seconds)
+            interval_s = runtime.catalog.config.workers.rollup_interval_seconds  # a reload may shorten it
+            now_ns = runtime.clock.monotonic_ns()
+            if last_ns is None or now_ns - last_ns >= interval_s * NS_PER_S:
+                last_ns = now_ns
+                await runtime.rollup.refresh()
+            await asyncio.sleep(_LOOK_S)
 
     async def _look(self) -> None:
         while True:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
+import apsw
 import pytest
 
 from tests.api.test_api import upstream
 from tests.conftest import StartSidecar
 from tests.sidecar import Sidecar, raw_server
+from voicegw_sidecar.serve import running
+from voicegw_sidecar.settings import load_settings
 from voicegw_sidecar.terms import NS_PER_S
 
 ROUTED = """
@@ -80,6 +87,7 @@ async def test_an_agents_own_choice_narrows_its_roster(start_sidecar: StartSidec
     ("body", "status", "code", "named"),
     [
         ({"project": "nope"}, 404, "unknown_project", "nope"),
+        ({"project": ""}, 404, "unknown_project", "''"),
         ({"project": "acme", "llm": "anthropic"}, 409, "no_route", "groq, openai"),
         ({"project": "strict"}, 409, "no_route", "479"),
         ({"project": "bare"}, 409, "no_route", "rosters.stt is empty"),
@@ -109,10 +117,11 @@ async def test_bodies_of_other_kinds_are_refused(start_sidecar: StartSidecar) ->
             (b"{", "application/json", 400, "bad_request"),
             (b'{"project":"' + b"a" * 70_000 + b'"}', "application/json", 413, "too_large"),
         ):
-            async with sidecar.http.post(
-                f"{sidecar.url}/v1/sessions", data=data, headers={"Content-Type": kind}
-            ) as response:
-                assert (response.status, response.headers["X-VoiceGW-Error"]) == (status, code)
+            for path in ("/v1/sessions", "/v1/sessions/x/close"):
+                async with sidecar.http.post(
+                    f"{sidecar.url}{path}", data=data, headers={"Content-Type": kind}
+                ) as response:
+                    assert (response.status, response.headers["X-VoiceGW-Error"]) == (status, code)
 
 
 async def test_what_fits_nowhere_gets_the_fastest_and_says_so(start_sidecar: StartSidecar) -> None:
@@ -250,7 +259,10 @@ async def test_agent_keys_open_and_see_their_own_sessions_only(start_sidecar: St
         assert (await post(sidecar, "/v1/sessions", {"project": "globex", "session_id": "theirs"}, **admin))[0] == 201
         assert (await get(sidecar, "/v1/sessions/mine", **agent))[0] == 200
         assert (await get(sidecar, "/v1/sessions/theirs", **agent))[0] == 404
-        assert (await get(sidecar, "/v1/sessions/theirs?project=globex", **agent))[0] == 403
+        for other in ("globex", "nope"):
+            assert (await get(sidecar, f"/v1/sessions/mine?project={other}", **agent))[0] == 403, (
+                "nor who else is there"
+            )
         assert (await post(sidecar, "/v1/sessions/theirs/close", **agent))[0] == 404
         assert (await get(sidecar, "/v1/sessions", **agent))[0] == 401, "the list is not an agent's"
         assert (await get(sidecar, "/v1/sessions/theirs", **viewer))[0] == 200
@@ -267,4 +279,56 @@ async def test_while_draining_calls_of_open_sessions_go_on(start_sidecar: StartS
         ):  # fmt: skip
             async with sidecar.http.post(f"{sidecar.url}{prefix}/openai/v1/chat/completions", data=CHAT) as response:
                 assert (prefix, response.status) == (prefix, expected)
+        assert (await post(sidecar, "/v1/sessions", {"project": "acme"}))[1]["error"]["code"] == "draining"
         sidecar.running.runtime.is_draining = False
+
+
+async def test_a_session_is_there_while_its_row_waits_to_be_written(start_sidecar: StartSidecar) -> None:
+    async with start_sidecar(ROUTED) as sidecar:
+        holder = apsw.Connection(str(sidecar.running.runtime.store.path))
+        holder.execute("BEGIN IMMEDIATE")
+        body = {"project": "acme", "session_id": "waiting"}
+        assert (await post(sidecar, "/v1/sessions", body))[0] == 201
+        status, found = await get(sidecar, "/v1/sessions/waiting")
+        assert (status, found["route"]["stt"]["provider"]) == (200, "deepgram")
+        closing = asyncio.ensure_future(post(sidecar, "/v1/sessions/waiting/close"))
+        await asyncio.sleep(0.1)
+        holder.execute("ROLLBACK")
+        holder.close()
+        status, found = await closing
+        assert (status, found["ended_at"] is not None) == (200, True)
+
+
+async def test_a_refused_call_opens_the_session_it_names(start_sidecar: StartSidecar) -> None:
+    more = f"{KEYED}providers: {{}}\n"
+    async with start_sidecar(more) as sidecar:
+        async with sidecar.http.post(
+            f"{sidecar.url}/s/refused/openai/v1/chat/completions",
+            data=CHAT,
+            headers=bearer("acme-agent-key-0123456789"),
+        ) as response:
+            assert response.headers["X-VoiceGW-Error"] == "missing_key"
+        await sidecar.rows(1)
+        status, found = await get(sidecar, "/v1/sessions/refused", **bearer("admin-key-0123456789"))
+        assert (status, found["exchanges"], found["cost_usd"]) == (200, 0, 0.0)
+
+
+async def test_calls_of_a_session_count_as_such_where_nothing_is_recorded(start_sidecar: StartSidecar) -> None:
+    async with raw_server(upstream) as url, start_sidecar(ROUTED, openai=url) as sidecar:
+        text = sidecar.config.read_text().replace("unpriced: warn", "unpriced: warn, enabled: false")
+        assert "enabled: false" in text
+    async with raw_server(upstream) as url, running_with_config(sidecar, text, url) as other:
+        await post(other, "/v1/sessions", {"project": "acme", "session_id": "x"})
+        [session] = other.running.runtime.sessions.all_open()
+        session.active_ns -= 3600 * NS_PER_S
+        url = f"{other.url}/p/acme/s/x/openai/v1/chat/completions"
+        async with other.http.post(url, data=CHAT) as response:
+            assert response.status == 200
+        assert other.running.runtime.sessions.idle(60) == []
+
+
+@asynccontextmanager
+async def running_with_config(sidecar: Sidecar, text: str, upstream_url: str) -> AsyncIterator[Sidecar]:
+    sidecar.config.write_text(re.sub(r"(openai: {base_url: )'[^']*'", rf"\1'{upstream_url}'", text))
+    async with running(load_settings(str(sidecar.config), {})) as started, aiohttp.ClientSession() as http:
+        yield Sidecar(started, http, sidecar.config)

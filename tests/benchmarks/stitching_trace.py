@@ -351,6 +351,9 @@ class World:
 
 
 class _Silent:
+    def is_closed(self, project: object, session_id: object) -> bool:
+        return False
+
     def moved(self, strand: object) -> None:
         pass
 

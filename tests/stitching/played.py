@@ -13,6 +13,10 @@ class Told:
     def __init__(self) -> None:
         self.moves: list[tuple[str | None, str]] = []
         self.merges: list[tuple[str, str, Basis]] = []
+        self.closed: set[tuple[str, str]] = set()
+
+    def is_closed(self, project: str, session_id: str) -> bool:
+        return (project, session_id) in self.closed
 
     def moved(self, strand: Strand) -> None:
         assert strand.conversation is not None

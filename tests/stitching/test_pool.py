@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.stitching.played import Agent, Played, session_of
-from voicegw_sidecar.events import Began, Final, Said
+from voicegw_sidecar.events import Began, Final, Prompted, Said
 from voicegw_sidecar.stitching import Peer, Process
 from voicegw_sidecar.stitching.conversation import KEPT_NS
 from voicegw_sidecar.terms import NS_PER_MS, Basis, Modality
@@ -286,6 +286,57 @@ def test_texts_are_let_go_and_old_ones_match_no_more() -> None:
     assert not conversation.interim
 
 
+def test_a_closed_session_is_for_those_who_name_it_alone() -> None:
+    played = Played()
+    agent = Agent(played)
+    played.told.closed.add(("acme", "bot"))
+    agent.hear("I want a table.")
+    call = agent.ask("I want a table.", name="bot")
+    call.answer("For when shall it be?")
+    assert session_of(call.strand) == "bot"
+    assert session_of(agent.speak("For when shall it be?")) is None
+    assert agent.session == "inferred-1"
+    assert played.told.merges == []
+
+
+def test_a_process_that_is_seen_late_takes_a_short_guess_back() -> None:
+    played = Played()
+    listener = Agent(played, process=Process())
+    listener.hear("Hello.")
+    peer = Peer()
+    call = listener.line(peer=peer)
+    peer.process = None
+    call.apply(Began(Modality.LLM), played.now_ns)
+    call.apply(Prompted((Said("Hello.", is_user=True),)), played.now_ns)
+    strand = call.opened("", "row", Modality.LLM, played.now_ns)
+    assert strand is not None
+    assert session_of(strand) == listener.session
+    peer.process = Process()
+    call.closed("", "row", Modality.LLM, played.now_ns, is_cancelled=False)
+    assert session_of(strand) is None
+    assert session_of(listener.ask("Hello.", peer=peer).strand) is None
+    assert session_of(listener.ask("Hello.").strand) == listener.session, "it still waits to be answered"
+
+
+def test_another_process_needs_more_than_a_word() -> None:
+    played = Played()
+    listener = Agent(played, process=Process())
+    listener.hear("Hello.")
+    stranger = Process()
+    peer = Peer()
+    peer.process = stranger
+    assert session_of(listener.ask("Hello.", peer=peer).strand) is None
+    listener.hear("I want a table for two.")
+    gateway = listener.ask("I want a table for two.", peer=peer)
+    assert session_of(gateway.strand) == listener.session, "a gateway for LLMs is a process of its own"
+    other = Agent(played, process=stranger)
+    listener.hear("I want a table for three.")
+    assert session_of(other.ask("I want a table for three.").strand) == other.session, "it has one of its own now"
+    call = listener.ask("Tell me all.")
+    call.answer("This is the whole of it.")
+    assert session_of(other.speak("This is the whole of it.")) == other.session
+
+
 def test_a_closed_session_takes_no_more_calls_that_do_not_name_it() -> None:
     played = Played()
     agent = Agent(played)
@@ -294,4 +345,9 @@ def test_a_closed_session_takes_no_more_calls_that_do_not_name_it() -> None:
     played.stitcher.forget("acme", agent.session)
     assert session_of(agent.ask("I want a table.").strand) is None
     agent.hear("Are you there?")
+    agent.interim("Are you")
     assert agent.session == "inferred-1", "its own microphone still is of it"
+    conversation = agent.mic.conversation
+    assert conversation is not None
+    assert not conversation.finals
+    assert not conversation.interim

@@ -36,6 +36,7 @@ def test_text_is_folded_as_it_grows_and_is_bounded() -> None:
     assert text.folded() == "goodday"
     text.add("x" * (TEXT_LIMIT_CHARS * 2))
     assert len(text.folded()) <= TEXT_LIMIT_CHARS
+    assert len(folded("\ufdfa" * TEXT_LIMIT_CHARS)) <= TEXT_LIMIT_CHARS, "one of these becomes eighteen"
     text.forget()
     text.add("more")
     assert text.folded() == ""

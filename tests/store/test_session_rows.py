@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import apsw
 import pytest
 from msgspec.structs import replace
@@ -9,7 +11,7 @@ from msgspec.structs import replace
 from voicegw_sidecar.meter import Turn
 from voicegw_sidecar.store.migrate import migrate
 from voicegw_sidecar.store.queries.exchanges import Filter, exchanges
-from voicegw_sidecar.store.queries.sessions import members, open_sessions, sessions, turns_of
+from voicegw_sidecar.store.queries.sessions import IN_SESSION, members, open_sessions, sessions, turns_of
 from voicegw_sidecar.store.records import WRITE_EXCHANGE, ExchangeRow, bindings
 from voicegw_sidecar.store.session_records import (
     SessionRow,
@@ -91,9 +93,11 @@ def test_the_newest_membership_counts(connection: apsw.Connection) -> None:
 
 @pytest.mark.parametrize("statement", [
     move_session("m", "node", "acme", "a", "b", Basis.HISTORY, 1),
-    ("SELECT id FROM exchange WHERE project = ? AND id IN (SELECT id FROM exchange WHERE session_id = ?)", ("p", "s")),
+    (f"SELECT id FROM exchange WHERE project = :project AND {IN_SESSION}", {"project": "p", "session": "s"}),
 ])  # fmt: skip
-def test_sessions_are_found_by_an_index(connection: apsw.Connection, statement: Statement) -> None:
+def test_sessions_are_found_by_an_index(connection: apsw.Connection, statement: tuple[str, Any]) -> None:
     text, values = statement
     plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values)]
-    assert not any(step.startswith(("SCAN e", "SCAN exchange")) for step in plan), plan
+    assert not any(
+        step.startswith(("SCAN e", "SCAN exchange")) or "exchange_by_project (project=?)" in step for step in plan
+    ), plan

@@ -57,6 +57,13 @@ class Parameters:
             raise BadRequest(f"{name}: found {len(value)} characters, expected 1 to {_TEXT_MOST}")
         return value
 
+    def cursor(self, name: str) -> str | None:
+        """Return where a list goes on: what ``next`` of the page before was."""
+        value = self._query.get(name)
+        if value is not None and not is_exchange_id(value):
+            raise BadRequest(f"{name}: found {value[:40]!r}, expected what next was in the page before")
+        return value
+
     def exchange_id(self, name: str) -> str | None:
         """Return the id of an exchange."""
         value = self._query.get(name)

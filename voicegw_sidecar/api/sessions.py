@@ -8,13 +8,14 @@ import random
 import apsw
 from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from voicegw_sidecar.addressing import is_session_id
 from voicegw_sidecar.api.answers import AGENT_PROJECT, RUNTIME, answer, iso_utc, usd
 from voicegw_sidecar.api.body import json_body
 from voicegw_sidecar.api.parameters import Parameters
 from voicegw_sidecar.config.catalog import Catalog
-from voicegw_sidecar.errors import BadRequest, Conflict, Forbidden, StoreFailed, UnknownSession
+from voicegw_sidecar.errors import BadRequest, Conflict, Draining, Forbidden, StoreFailed, UnknownSession
 from voicegw_sidecar.meter.timed import Turn
 from voicegw_sidecar.picks import model_of, pick, read_override
 from voicegw_sidecar.route import RouteLeg, read_route
@@ -39,6 +40,10 @@ class Wanted(Struct, frozen=True, forbid_unknown_fields=True):
     stt: str | None = None
     llm: str | None = None
     tts: str | None = None
+
+
+class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a request that says everything in its address."""
 
 
 class PickedLeg(Struct, frozen=True):
@@ -135,7 +140,10 @@ async def begin(request: web.Request) -> web.Response:
     Parameters(request)
     runtime = request.app[RUNTIME]
     wanted = await json_body(request, Wanted)
-    project = _project(request, wanted.project) or runtime.catalog.default_project
+    if runtime.is_draining:
+        raise Draining("the sidecar is shutting down; call again once it is back")
+    named = _project(request, wanted.project)
+    project = runtime.catalog.default_project if named is None else named
     runtime.catalog.project(project)
     session_id = wanted.session_id
     if session_id is not None and not is_session_id(session_id):
@@ -162,7 +170,7 @@ async def listing(request: web.Request) -> web.Response:
     """``GET /v1/sessions?project=&before=&limit=``"""
     parameters = Parameters(request, "project", "before", "limit")
     runtime = request.app[RUNTIME]
-    project, before, limit = parameters.project(runtime), parameters.exchange_id("before"), parameters.limit()
+    project, before, limit = parameters.project(runtime), parameters.cursor("before"), parameters.limit()
     return answer(await runtime.store.read(listed_sessions, project, before, limit))
 
 
@@ -176,6 +184,8 @@ async def one(request: web.Request) -> web.Response:
 async def close(request: web.Request) -> web.Response:
     """``POST /v1/sessions/{id}/close?project=``: fix the session's figures; a second time answers the same."""
     runtime = request.app[RUNTIME]
+    if request.can_read_body:
+        await json_body(request, Nothing)
     row = await _find(request)
     session = runtime.sessions.find(row.project, row.id)
     if session is not None:
@@ -200,6 +210,7 @@ def session_entry(connection: apsw.Connection, row: SessionRow) -> SessionEntry:
     """Put one session in its outside form, turns included."""
     if row.ended_ns is None:
         row, turns = figures(connection, row)
+        row = replace(row, budget_ms_used=None)
     else:
         turns = queries.turns_of(connection, row.uid)
     return _entry(row, [_turn(turn) for turn in turns])
@@ -218,7 +229,7 @@ def simulated_answer(catalog: Catalog, project: str, decision: Decision) -> Simu
 
 
 def _so_far(connection: apsw.Connection, row: SessionRow) -> SessionRow:
-    return figures(connection, row)[0]
+    return replace(figures(connection, row)[0], budget_ms_used=None)  # set when the session is closed
 
 
 def _entry(row: SessionRow, turns: list[TurnEntry] | UnsetType = UNSET) -> SessionEntry:
@@ -268,10 +279,12 @@ async def _find(request: web.Request) -> SessionRow:
     """Return the session that an address names."""
     parameters = Parameters(request, "project")
     runtime, session_id = request.app[RUNTIME], request.match_info["id"]
-    project = _project(request, parameters.project(runtime))
-    if runtime.sessions.is_open(session_id):
-        await _written(runtime)
+    project = _project(request, parameters.text("project"))  # before it is said whether there is such a project
+    parameters.project(runtime)
     found = (await runtime.store.read(queries.sessions, project, None, 2, session_id)).rows
+    known = {(row.project, row.id) for row in found}
+    # an open one whose row still waits to be written is there all the same
+    found += [one.row() for one in runtime.sessions.named(project, session_id) if one.key not in known]
     if not found:
         raise UnknownSession(f"no session {session_id[:64]!r} is here" if project is None else
                              f"no session {session_id[:64]!r} is in project {project}")  # fmt: skip

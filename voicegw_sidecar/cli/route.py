@@ -115,7 +115,7 @@ class _Known(NamedTuple):
 def _opened(options: argparse.Namespace) -> _Known:
     """Load the configuration and what is in the database; without one nothing was observed yet."""
     from voicegw_sidecar.ids import first_id_at
-    from voicegw_sidecar.picks import Seen
+    from voicegw_sidecar.picks import Seen, adaptive_projects
     from voicegw_sidecar.routing.latency import WINDOW_NS
     from voicegw_sidecar.routing.window import Window
     from voicegw_sidecar.store.database import read_once
@@ -127,5 +127,6 @@ def _opened(options: argparse.Namespace) -> _Known:
     if not path.exists():
         return _Known(catalog, [], Seen({}, Window(), now_ns))
     found = read_once(path, observations)
-    windows = windows_of(read_once(path, newest_samples, first_id_at(now_ns - WINDOW_NS), project))
+    newest = read_once(path, newest_samples, first_id_at(now_ns - WINDOW_NS), adaptive_projects(catalog))
+    windows = windows_of(newest)
     return _Known(catalog, found, Seen(observed_of(found, project), windows.get(project) or Window(), now_ns))

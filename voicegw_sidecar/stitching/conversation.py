@@ -40,8 +40,8 @@ class Strand:
 
     __slots__ = (
         "answer", "asked", "at_ns", "basis", "conversation", "ended_ns", "history", "is_ahead", "is_cancelled",
-        "is_certain", "is_continued", "modality", "peer", "project", "row_id", "source", "speakers", "spoken_at",
-        "text", "text_ns",
+        "is_certain", "is_continued", "modality", "peer", "project", "row_id", "searches", "source", "speakers",
+        "spoken_at", "text", "text_ns",
     )  # fmt: skip
 
     def __init__(self, project: str, peer: Peer, modality: Modality | None, at_ns: int) -> None:
@@ -72,6 +72,8 @@ class Strand:
         """TTS: the LLM exchange whose answer it speaks."""
         self.speakers: list[Strand] = []
         """LLM: the TTS exchanges that speak its answer."""
+        self.searches = 0
+        """TTS: how often that was looked for."""
         self.spoken_at = (0, 0)
         """TTS: from where to where in that answer it comes, in folded characters."""
         self.text_ns = at_ns

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from voicegw_sidecar.stitching.conversation import FRESH_NS, Conversation, Match, Peer, Process, Strand
+from voicegw_sidecar.stitching.conversation import (
+    FRESH_NS,
+    LEAST_PART_CHARS,
+    Conversation,
+    Match,
+    Peer,
+    Process,
+    Strand,
+)
 from voicegw_sidecar.stitching.history import Relation, relation
 from voicegw_sidecar.terms import NS_PER_S, Basis
 
@@ -30,6 +38,8 @@ _SAME_CONNECTION = 4
 _CLEAR = 10
 """A choice is certain when it is ahead of the next one by so much."""
 _GIVEN_UP, _CLEAR_SPEECH = -10, 4
+_BEGINNING_CHARS = 16  # by which answers are passed over quickly
+_LOOKED_AT = 12  # answers with the same beginning that are read on: degenerate texts take a millisecond each
 _WRITTEN = ((NS_PER_S // 4, 8), (2 * NS_PER_S, 4))
 
 
@@ -161,14 +171,37 @@ class Spoken(Struct, frozen=True):
     is_clear: bool
 
 
-def answer_spoken(calls: Iterable[Strand], strand: Strand, text: str, at_ns: int) -> Spoken | None:
+def may_be(fit: Fit, strand: Strand, *, is_own_process: bool) -> bool:
+    """Say whether the calling process leaves a conversation in question.
+
+    Another process than the conversation's may ask for it, such as a gateway for LLMs: one that has no conversation
+    of its own, and only with more than a word that everybody says.
+    """
+    if not differ(strand.peer.process, fit.conversation.process):
+        return True
+    is_telling = len(strand.asked) >= LEAST_PART_CHARS or fit.related >= Relation.EXTENDS
+    return is_telling and not is_own_process
+
+
+def answer_spoken(
+    calls: Sequence[Strand], strand: Strand, text: str, at_ns: int, *, is_own_process: bool
+) -> Spoken | None:
     """Look for a text to speak in the answers of the last seconds.
 
-    An agent speaks what its LLM has just written: of equals, the one written last.
+    An agent speaks what its LLM has just written: of equals, the one written last. ``is_own_process``: the process
+    that speaks has a conversation of its own.
     """
     found: list[tuple[int, int, Strand]] = []
-    for call in calls:
-        if text not in call.text.folded() or call.place_of(text, strand) is None:
+    beginning, looked_at = text[:_BEGINNING_CHARS], 0
+    for call in reversed(calls):
+        if beginning not in call.text.folded():
+            continue
+        if _is_foreign(strand, call) and (is_own_process or len(text) < LEAST_PART_CHARS):
+            continue
+        looked_at += 1
+        if looked_at > _LOOKED_AT:
+            break
+        if call.place_of(text, strand) is None:
             continue  # what is spoken already is not spoken again: the same words are of another conversation
         score = _GIVEN_UP if call.is_cancelled else 0
         score += next((points for since_ns, points in _WRITTEN if at_ns - call.text_ns <= since_ns), 0)
@@ -177,6 +210,11 @@ def answer_spoken(calls: Iterable[Strand], strand: Strand, text: str, at_ns: int
         return None
     found.sort(key=lambda one: one[:2])
     return Spoken(found[-1][2], len(found) == 1 or found[-1][0] - found[-2][0] >= _CLEAR_SPEECH)
+
+
+def _is_foreign(strand: Strand, call: Strand) -> bool:
+    its = call.peer.process if call.conversation is None else call.conversation.process
+    return differ(strand.peer.process, its)
 
 
 def _called_by(peer: Peer, conversation: Conversation) -> int:

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Protocol
 
 from voicegw_sidecar.events import Prompted
-from voicegw_sidecar.stitching.conversation import KEPT_NS, Conversation, Heard, Peer, Strand
-from voicegw_sidecar.stitching.evidence import Fit, absorbed, answer_spoken, best_fit, differ, fits
+from voicegw_sidecar.stitching.conversation import KEPT_NS, LEAST_PART_CHARS, Conversation, Heard, Peer, Process, Strand
+from voicegw_sidecar.stitching.evidence import Fit, absorbed, answer_spoken, best_fit, differ, fits, may_be
 from voicegw_sidecar.stitching.history import Relation, relation
 from voicegw_sidecar.stitching.text import Digester, folded
 from voicegw_sidecar.terms import NS_PER_S, Basis
@@ -30,11 +30,17 @@ ANSWERS_KEPT_NS = 600 * NS_PER_S
 SAME_LIMIT = 64
 """Exchanges that answered the same words and are looked at, the latest ones."""
 SPEAKERS_LIMIT = 64
+SEARCHES_LIMIT = 64
+"""How often the answer that an exchange speaks is looked for as its text grows."""
 _GREETING_TRIES = 5  # requests of a conversation, after which its opening words are settled
 
 
 class Register(Protocol):
     """Is told what was found out."""
+
+    def is_closed(self, project: str, session_id: str) -> bool:
+        """Say whether a session is closed: only calls that name it are put into it."""
+        ...
 
     def moved(self, strand: Strand) -> None:
         """An exchange whose row is closed belongs to another session than its row says."""
@@ -65,7 +71,9 @@ class Pool:
         """Return the conversation that an agent names."""
         found = self.conversations.get(session_id)
         if found is None:
-            found = self._add(Conversation(self.project, session_id, at_ns, is_named=True))
+            found = Conversation(self.project, session_id, at_ns, is_named=True)
+            if not self._register.is_closed(self.project, session_id):
+                self._add(found)
         return found.current()
 
     def inferred(self, peer: Peer, at_ns: int) -> Conversation:
@@ -91,14 +99,27 @@ class Pool:
 
     def forget(self, session_id: str) -> None:
         """Compare nothing with a conversation any more: its session is closed."""
-        self.conversations.pop(session_id, None)
+        conversation = self.conversations.pop(session_id, None)
+        if conversation is not None:
+            conversation.finals.clear()
+            conversation.interim = ""
+
+    def is_compared(self, conversation: Conversation) -> bool:
+        """Say whether calls may be put into a conversation that do not name it: not once it is closed."""
+        return conversation.session_id in self.conversations
 
     def heard(self, conversation: Conversation, text: str, at_ns: int) -> None:
         """Take a final transcript of a conversation."""
-        said = folded(text)
-        if said:
-            conversation.current().hear(said, at_ns)
-            self._is_active(conversation.current())
+        said, own = folded(text), conversation.current()
+        if said and self.is_compared(own):
+            own.hear(said, at_ns)
+            self._is_active(own)
+
+    def heard_part(self, conversation: Conversation, text: str, at_ns: int) -> None:
+        """Take a transcript of a conversation that may still change."""
+        own = conversation.current()
+        if self.is_compared(own):
+            own.hear_part(folded(text), at_ns)
 
     def uploaded(self, strand: Strand, text: str, at_ns: int) -> None:
         """Take the transcript of an upload: whose it is shows when an LLM is asked about it."""
@@ -108,12 +129,16 @@ class Pool:
 
     def begun(self, strand: Strand) -> None:
         """Take an exchange whose answer may be spoken by another one."""
+        if strand.conversation is not None and not self.is_compared(strand.conversation):
+            return
         if len(self._calls) == CALLS_LIMIT:
             self._calls[0].forget()
         self._calls.append(strand)
 
     def prompted(self, strand: Strand, prompt: Prompted, at_ns: int) -> None:
         """Place an LLM request by what it says."""
+        if strand.conversation is not None and not self.is_compared(strand.conversation):
+            return
         texts = [(folded(one.text), one.is_user) for one in prompt.said]
         strand.is_continued = prompt.is_continued
         texts = [one for one in texts if one[0]]
@@ -122,7 +147,8 @@ class Pool:
         own = strand.conversation
         users = sum(is_user for _, is_user in texts)
         found = list(fits(self._active(), strand, users, at_ns))
-        choice = best_fit(found, strand)
+        is_own_process = self._has_process(strand.peer.process)
+        choice = best_fit([fit for fit in found if may_be(fit, strand, is_own_process=is_own_process)], strand)
         if own is not None:
             self._ask(strand, own, next((fit for fit in found if fit.conversation is own), None))
         elif choice is not None:
@@ -137,7 +163,7 @@ class Pool:
         conversation = strand.conversation
         if conversation is None:
             return
-        if strand.is_certain:
+        if strand.is_certain and self.is_compared(conversation):
             self._absorb(conversation, strand, found)
             self._confirm(conversation, strand)
 
@@ -153,10 +179,15 @@ class Pool:
     def _guess(self, strand: Strand) -> None:
         """Place an exchange that content says nothing about: by its connection or its process, with doubt."""
         known = strand.peer.conversation.current() if strand.peer.conversation is not None else None
-        if known is not None and known.session_id in self.conversations and not strand.peer.is_shared:
+        is_its_own = known is not None and not strand.peer.is_shared and not differ(strand.peer.process, known.process)
+        if known is not None and is_its_own and self.is_compared(known):
             self._join(strand, known, Basis.CONNECTION, is_certain=False)
         else:
             self._join_process(strand)
+
+    def _has_process(self, process: Process | None) -> bool:
+        """Say whether a process has a conversation of its own here: then its calls are of no other one's."""
+        return process is not None and any(one.process is process for one in self._active())
 
     def _join_process(self, strand: Strand) -> None:
         process = strand.peer.process
@@ -273,9 +304,11 @@ class Pool:
     def spoken(self, strand: Strand, at_ns: int) -> None:
         """Look for the LLM exchange whose answer is being spoken; called again as more of the text comes."""
         text = strand.text.folded()
-        if not text or (strand.is_certain and strand.source is not None):
+        if not text or (strand.is_certain and strand.source is not None) or strand.searches >= SEARCHES_LIMIT:
             return
-        choice = answer_spoken(self._calls, strand, text, at_ns)
+        strand.searches += 1
+        is_own_process = self._has_process(strand.peer.process)
+        choice = answer_spoken(self._calls, strand, text, at_ns, is_own_process=is_own_process)
         if choice is not None:
             self._speak(strand, choice.call, is_certain=choice.is_clear, at_ns=at_ns)
 
@@ -313,9 +346,25 @@ class Pool:
 
     def answered(self, strand: Strand) -> None:
         """Take the end of an LLM's answer."""
+        self._doubt(strand)
         text = strand.text.folded()
         if text:
             self._remember(strand, text)
+
+    def _doubt(self, strand: Strand) -> None:
+        """Think again about a short request that was placed before it was seen which process calls."""
+        its = strand.conversation
+        if its is None or its.is_named or strand.speakers or len(strand.asked) >= LEAST_PART_CHARS:
+            return
+        if differ(strand.peer.process, its.process):
+            if strand in its.calls:
+                its.calls.remove(strand)
+            its.peers.pop(strand.peer, None)
+            for heard in its.finals:
+                if heard.claimed_by is strand:
+                    heard.claimed_by = None
+            strand.peer.conversation = strand.conversation = strand.basis = None
+            self._join_process(strand)
 
     def _remember(self, strand: Strand, text: str) -> None:
         strand.answer = self._digest(text, is_user=False)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from voicegw_sidecar.events import Began, Event, Final, Interim, Prompted, TextIn, TextOut
 from voicegw_sidecar.stitching.conversation import Conversation, Peer, Strand
 from voicegw_sidecar.stitching.pool import Pool, Register
-from voicegw_sidecar.stitching.text import Digester, folded
+from voicegw_sidecar.stitching.text import Digester
 from voicegw_sidecar.terms import Basis, Modality
 
 STRANDS_LIMIT = 1024
@@ -93,7 +93,7 @@ class Line:
                     self._pool.spoken(strand, at_ns)
             case Interim():
                 if self._conversation is not None:
-                    self._conversation.current().hear_part(folded(event.text), at_ns)
+                    self._pool.heard_part(self._conversation, event.text, at_ns)
             case Final():
                 self._heard(event, at_ns)
             case _:

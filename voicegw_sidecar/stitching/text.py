@@ -13,9 +13,10 @@ _OTHER = re.compile(r"[\W_]+")
 
 
 def folded(text: str) -> str:
-    """Return letters and digits alone, without case, spaces, punctuation and markup."""
+    """Return letters and digits alone, without case, spaces, punctuation and markup; of a long text its beginning."""
+    text = text[:TEXT_LIMIT_CHARS]
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFKC", text)[:TEXT_LIMIT_CHARS]  # one character may become eighteen
     if "<" in text:
         text = _TAGS.sub(" ", text)
     return _OTHER.sub("", text.casefold())

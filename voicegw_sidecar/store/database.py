@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from voicegw_sidecar.errors import StoreFailed
 from voicegw_sidecar.ids import IdSource
-from voicegw_sidecar.store.migrate import migrate, schema_version, transaction
+from voicegw_sidecar.store.migrate import migrate, migrations, schema_version, transaction
 from voicegw_sidecar.store.records import READ_EXCHANGE, WRITE_EXCHANGE, ExchangeRow, Value, bindings, from_columns
 from voicegw_sidecar.store.writer import WriteLate, WriteOther, Writer, WriteRow, WriterState, add_to_days
 from voicegw_sidecar.terms import Cost, Status
@@ -155,8 +155,14 @@ def open_for_reading(path: Path) -> apsw.Connection:
     """Open the database read-only: for pages, the API and the command line."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(1000)
-    if schema_version(connection) == 0:
+    schema = schema_version(connection)
+    if schema == 0:
         raise StoreFailed(f"{path} holds no voicegw-sidecar database")
+    if schema != len(migrations()):
+        raise StoreFailed(
+            f"{path} has schema {schema}, this program knows {len(migrations())}: start the sidecar of this version "
+            "once with 'voicegw-sidecar serve', or use the program that wrote it"
+        )
     return connection
 
 

@@ -102,10 +102,11 @@ def move_session(
     return (
         "INSERT INTO membership (id, node_id, exchange_id, project, session_id, basis, at_ns) "
         "SELECT ? || '-' || printf('%06d', row_number() OVER ()), ?, e.id, e.project, ?, ?, ? FROM exchange AS e "
-        "WHERE e.project = ? AND coalesce((SELECT m.session_id FROM membership AS m WHERE m.exchange_id = e.id "
-        "ORDER BY m.id DESC LIMIT 1), e.session_id) = ? AND (e.session_id = ? OR e.id IN "
-        "(SELECT exchange_id FROM membership WHERE session_id = ? AND project = ?))",
-        (prefix, node_id, into, basis.value, at_ns, project, gone, gone, gone, project),
+        "WHERE e.id IN (SELECT id FROM exchange WHERE session_id = ? AND project = ? UNION ALL "
+        "SELECT exchange_id FROM membership WHERE session_id = ? AND project = ?) "
+        "AND coalesce((SELECT m.session_id FROM membership AS m WHERE m.exchange_id = e.id "
+        "ORDER BY m.id DESC LIMIT 1), e.session_id) = ?",
+        (prefix, node_id, into, basis.value, at_ns, gone, project, gone, project, gone),
     )
 
 

@@ -99,8 +99,12 @@ class Writer:
         self._thread.start()
 
     def append(self, write: Write) -> None:
-        """Queue a write; never waits, and does not wake the thread. At the limit it is dropped and counted."""
-        if len(self._queue) + len(self._batch) >= LIMIT_ROWS:
+        """Queue a write; never waits, and does not wake the thread.
+
+        At the limit it is dropped and counted, unless somebody waits for statements of theirs: those are few.
+        """
+        is_awaited = isinstance(write, WriteOther) and write.committed is not None
+        if len(self._queue) + len(self._batch) >= LIMIT_ROWS and not is_awaited:
             self._dropped += 1
         else:
             self._queue.append(write)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import apsw
 from msgspec import Struct
 
@@ -95,13 +97,17 @@ class Sample(Struct, frozen=True):
     at_ns: int
 
 
-def newest_samples(connection: apsw.Connection, first_id: str, project: str | None = None) -> list[Sample]:
-    """Return the newest observations of each provider and model since ``first_id``, oldest first."""
+def newest_samples(connection: apsw.Connection, first_id: str, projects: Iterable[str]) -> list[Sample]:
+    """Return the newest observations of each provider and model of some projects since ``first_id``, oldest first."""
+    return [sample for project in projects for sample in _newest_of(connection, first_id, project)]
+
+
+def _newest_of(connection: apsw.Connection, first_id: str, project: str) -> list[Sample]:
     query = (
         "SELECT project, modality, provider, model, first_ms, coalesce(ended_ns, started_ns) FROM ("
         "SELECT *, row_number() OVER (PARTITION BY project, modality, provider, model ORDER BY id DESC) AS place "
-        "FROM exchange WHERE id >= ? AND status = 'ok' AND first_ms IS NOT NULL AND modality IN ('stt', 'llm', 'tts') "
-        "AND (? IS NULL OR project = ?)) WHERE place <= ? ORDER BY id"
+        "FROM exchange WHERE project = ? AND id >= ? AND status = 'ok' AND first_ms IS NOT NULL "
+        "AND modality IN ('stt', 'llm', 'tts')) WHERE place <= ? ORDER BY id"
     )
     return [
         Sample(
@@ -109,7 +115,7 @@ def newest_samples(connection: apsw.Connection, first_id: str, project: str | No
             float(first_ms), int(at_ns),
         )
         for owner, modality, provider, model, first_ms, at_ns in connection.execute(
-            query, (first_id, project, project, KEPT_SAMPLES)
+            query, (project, first_id, KEPT_SAMPLES)
         )
     ]  # fmt: skip
 

@@ -69,6 +69,12 @@ def open_sessions(connection: apsw.Connection, node_id: str) -> list[tuple[Sessi
     return [(row, last_active_ns(members(connection, row.project, row.id), row.started_ns)) for row in found]
 
 
+def closed_sessions(connection: apsw.Connection, limit: int) -> list[tuple[str, str]]:
+    """Return project and id of the latest closed sessions, oldest first."""
+    query = "SELECT project, id FROM session WHERE ended_ns IS NOT NULL ORDER BY uid DESC LIMIT ?"
+    return [(str(project), str(id_)) for project, id_ in connection.execute(query, (limit,))][::-1]
+
+
 def last_active_ns(found: Iterable[Member], started_ns: int) -> int:
     """Return when the last exchange of a session ended, or the session began."""
     ends = [member.timed.ended_ns or member.timed.started_ns for member in found]
