@@ -6,7 +6,7 @@ import pytest
 
 from tests.stitching.played import Agent, Played, session_of
 from voicegw_sidecar.events import Began, Final, Interim, Prompted, Said, TextIn, TextOut
-from voicegw_sidecar.stitching import Peer, Process, pool, stitcher
+from voicegw_sidecar.stitching import Peer, Process, answers, pool, stitcher
 from voicegw_sidecar.terms import Modality
 
 
@@ -24,25 +24,25 @@ def test_conversations_are_bounded_and_the_quietest_goes(monkeypatch: pytest.Mon
 
 
 def test_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "ANSWERS_LIMIT", 4)
+    monkeypatch.setattr(answers, "ANSWERS_LIMIT", 4)
     played = Played()
     agent = Agent(played)
     for number in range(10):
         agent.turn(f"Number {number}.", "The same." if number % 2 else f"Answer {number}.")
     own = played.stitcher._pools["acme"]
     assert len(own._answers) == 4
-    assert sum(len(same) for same in own._by_answer.values()) == 4
+    assert sum(len(same) for same in own._answers._same.values()) == 4
 
 
 def test_digests_are_let_go_in_time() -> None:
     played = Played()
     agent = Agent(played)
     agent.turn("Number one.", "Answer one.")
-    played.after(pool.ANSWERS_KEPT_NS // 1_000_000 + 10_000)
+    played.after(answers.KEPT_NS // 1_000_000 + 10_000)
     played.sweep()
     own = played.stitcher._pools["acme"]
-    assert not own._answers
-    assert not own._by_answer
+    assert not own._answers.all()
+    assert not own._answers._same
     assert not own._calls
 
 

@@ -236,3 +236,15 @@ def _speech_called_by(strand: Strand, call: Strand) -> int:
 
 def differ(one: Process | None, other: Process | None) -> bool:
     return one is not None and other is not None and one is not other
+
+
+def is_free(greeting: Strand) -> bool:
+    """Say whether nothing ties opening words to a conversation in which something was heard."""
+    its = greeting.conversation
+    return its is None or not greeting.is_certain or not (its.is_named or its.listening or its.recent_calls())
+
+
+def distance_ns(conversation: Conversation, greeting: Strand) -> int:
+    """How far opening words are from a beginning; an agent listens first and greets then, mostly."""
+    after_ns = greeting.at_ns - conversation.started_ns
+    return after_ns if after_ns >= 0 else -3 * after_ns

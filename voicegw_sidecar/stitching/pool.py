@@ -13,22 +13,28 @@ from itertools import islice
 from typing import Protocol
 
 from voicegw_sidecar.events import Prompted
+from voicegw_sidecar.stitching.answers import Answers
 from voicegw_sidecar.stitching.conversation import KEPT_NS, LEAST_PART_CHARS, Conversation, Heard, Peer, Process, Strand
-from voicegw_sidecar.stitching.evidence import Fit, absorbed, answer_spoken, best_fit, differ, fits, may_be
+from voicegw_sidecar.stitching.evidence import (
+    Fit,
+    absorbed,
+    answer_spoken,
+    best_fit,
+    differ,
+    distance_ns,
+    fits,
+    is_free,
+    may_be,
+)
 from voicegw_sidecar.stitching.history import Relation, relation
 from voicegw_sidecar.stitching.text import Digester, folded
-from voicegw_sidecar.terms import NS_PER_S, Basis
+from voicegw_sidecar.terms import Basis
 
 CONVERSATIONS_LIMIT = 10_000
 COMPARED_LIMIT = 256
 """An LLM request is compared with so many conversations, those that were active last: this takes half a millisecond."""
 CALLS_LIMIT = 512
 """LLM exchanges whose answers are looked through for a text to speak, the latest ones."""
-ANSWERS_LIMIT = 4096
-ANSWERS_KEPT_NS = 600 * NS_PER_S
-"""How long an answer's digest is remembered: until the request after it repeats the answer."""
-SAME_LIMIT = 64
-"""Exchanges that answered the same words and are looked at, the latest ones."""
 SPEAKERS_LIMIT = 64
 SEARCHES_LIMIT = 64
 """How often the answer that an exchange speaks is looked for as its text grows."""
@@ -62,10 +68,8 @@ class Pool:
         self.conversations: OrderedDict[str, Conversation] = OrderedDict()
         """By session id, the one that was active last at the end."""
         self._calls: deque[Strand] = deque(maxlen=CALLS_LIMIT)
-        self._answers: OrderedDict[tuple[int, int], Strand] = OrderedDict()
-        self._by_answer: dict[int, dict[int, Strand]] = {}
+        self._answers = Answers()
         self._uploads: deque[tuple[Heard, Strand]] = deque(maxlen=256)
-        self._number = 0
 
     def named(self, session_id: str, at_ns: int) -> Conversation:
         """Return the conversation that an agent names."""
@@ -227,7 +231,7 @@ class Pool:
     def _confirm(self, conversation: Conversation, strand: Strand) -> None:
         """The answers that a request of a conversation repeats were given in that conversation."""
         for place, said in enumerate(strand.history):
-            for call in self._answered_with(said):
+            for call in self._answers.of(said):
                 if not call.history or differ(call.peer.process, strand.peer.process):
                     continue
                 is_its = relation(strand.history[: place + 1], call.history, said) is Relation.ANSWERS
@@ -248,7 +252,7 @@ class Pool:
         """
         found = [
             one
-            for one in self._answered_with(strand.history[0])
+            for one in self._answers.of(strand.history[0])
             if not one.history and not differ(one.peer.process, strand.peer.process)
         ]
         if any(one.conversation is conversation for one in found):
@@ -257,15 +261,15 @@ class Pool:
         if not any(call.speakers for call in conversation.calls):
             return
         conversation.greeting_tries += 1
-        free = [one for one in found if _is_free(one)]
-        free.sort(key=lambda one: _distance_ns(conversation, one))
+        free = [one for one in found if is_free(one)]
+        free.sort(key=lambda one: distance_ns(conversation, one))
         own = [one for one in free if one.peer in conversation.peers and not one.peer.is_shared]
         if not own and conversation.greeting_tries < _GREETING_TRIES:
             rivals = [one for one in self._active() if one is not conversation and one.may_open_with(strand.history[0])]
             free = [
                 one
                 for one in free
-                if all(_distance_ns(rival, one) >= _distance_ns(conversation, one) for rival in rivals)
+                if all(distance_ns(rival, one) >= distance_ns(conversation, one) for rival in rivals)
             ]
         greeting = next(iter(own or free), None)
         conversation.has_greeting = greeting is not None or conversation.greeting_tries >= _GREETING_TRIES
@@ -342,14 +346,14 @@ class Pool:
         if strand.conversation is None:
             self._guess(strand)
         if text:
-            self._remember(strand, text)
+            self._answers.add(strand, self._digest(text, is_user=False))
 
     def answered(self, strand: Strand) -> None:
         """Take the end of an LLM's answer."""
         self._doubt(strand)
         text = strand.text.folded()
         if text:
-            self._remember(strand, text)
+            self._answers.add(strand, self._digest(text, is_user=False))
 
     def _doubt(self, strand: Strand) -> None:
         """Think again about a short request that was placed before it was seen which process calls."""
@@ -365,25 +369,6 @@ class Pool:
                     heard.claimed_by = None
             strand.peer.conversation = strand.conversation = strand.basis = None
             self._join_process(strand)
-
-    def _remember(self, strand: Strand, text: str) -> None:
-        strand.answer = self._digest(text, is_user=False)
-        self._number += 1
-        self._answers[strand.answer, self._number] = strand
-        self._by_answer.setdefault(strand.answer, {})[self._number] = strand
-        if len(self._answers) > ANSWERS_LIMIT:
-            self._drop_answer()
-
-    def _drop_answer(self) -> None:
-        (answer, number), _ = self._answers.popitem(last=False)
-        same = self._by_answer[answer]
-        del same[number]
-        if not same:
-            del self._by_answer[answer]
-
-    def _answered_with(self, said: int) -> list[Strand]:
-        """Return the latest exchanges that answered or spoke the same words, newest first."""
-        return list(islice(reversed(self._by_answer.get(said, {}).values()), SAME_LIMIT))
 
     def _join(self, strand: Strand, conversation: Conversation, basis: Basis, *, is_certain: bool) -> None:
         """Put an exchange into a conversation, and learn from it which connection and process call for that one."""
@@ -405,7 +390,7 @@ class Pool:
         into.finals.extend(gone.finals)
         into.interim = gone.interim or into.interim
         into.calls = type(into.calls)((*gone.calls, *into.calls), maxlen=into.calls.maxlen)
-        for strand in (*self._answers.values(), *self._calls):
+        for strand in (*self._answers.all(), *self._calls):
             if strand.conversation is gone:
                 strand.conversation = into
         self._register.merged(gone, into, basis)
@@ -419,20 +404,7 @@ class Pool:
             call.forget()
         while self._uploads and now_ns - self._uploads[0][0].at_ns > KEPT_NS:
             self._uploads.popleft()
-        while self._answers and now_ns - next(iter(self._answers.values())).at_ns > ANSWERS_KEPT_NS:
-            self._drop_answer()
+        self._answers.sweep(now_ns)
 
     def _digest(self, text: str, *, is_user: bool) -> int:
         return self._digester.of(("u" if is_user else "a") + text)
-
-
-def _is_free(greeting: Strand) -> bool:
-    """Say whether nothing ties opening words to a conversation in which something was heard."""
-    its = greeting.conversation
-    return its is None or not greeting.is_certain or not (its.is_named or its.listening or its.recent_calls())
-
-
-def _distance_ns(conversation: Conversation, greeting: Strand) -> int:
-    """How far opening words are from a beginning; an agent listens first and greets then, mostly."""
-    after_ns = greeting.at_ns - conversation.started_ns
-    return after_ns if after_ns >= 0 else -3 * after_ns
