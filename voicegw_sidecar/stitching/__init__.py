@@ -5,7 +5,7 @@ the LLM answers comes back as the text to speak. Texts are compared in memory, k
 """
 
 from voicegw_sidecar.stitching.conversation import Conversation, Peer, Process, Strand
-from voicegw_sidecar.stitching.pool import Register
+from voicegw_sidecar.stitching.register import Register
 from voicegw_sidecar.stitching.stitcher import Line, Stitcher
 
 __all__ = ["Conversation", "Line", "Peer", "Process", "Register", "Stitcher", "Strand"]

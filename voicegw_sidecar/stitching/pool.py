@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Protocol
 
 from voicegw_sidecar.events import Prompted
 from voicegw_sidecar.stitching.answers import Answers
@@ -27,6 +26,7 @@ from voicegw_sidecar.stitching.evidence import (
     may_be,
 )
 from voicegw_sidecar.stitching.history import Relation, relation
+from voicegw_sidecar.stitching.register import Register
 from voicegw_sidecar.stitching.text import Digester, folded
 from voicegw_sidecar.terms import Basis
 
@@ -39,22 +39,6 @@ SPEAKERS_LIMIT = 64
 SEARCHES_LIMIT = 64
 """How often the answer that an exchange speaks is looked for as its text grows."""
 _GREETING_TRIES = 5  # requests of a conversation, after which its opening words are settled
-
-
-class Register(Protocol):
-    """Is told what was found out."""
-
-    def is_closed(self, project: str, session_id: str) -> bool:
-        """Say whether a session is closed: only calls that name it are put into it."""
-        ...
-
-    def moved(self, strand: Strand) -> None:
-        """An exchange whose row is closed belongs to another session than its row says."""
-        ...
-
-    def merged(self, gone: Conversation, into: Conversation, basis: Basis) -> None:
-        """Two conversations were found to be one."""
-        ...
 
 
 class Pool:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from voicegw_sidecar.events import Began, Event, Final, Interim, Prompted, TextIn, TextOut
 from voicegw_sidecar.stitching.conversation import Conversation, Peer, Strand
-from voicegw_sidecar.stitching.pool import Pool, Register
+from voicegw_sidecar.stitching.pool import Pool
+from voicegw_sidecar.stitching.register import Register
 from voicegw_sidecar.stitching.text import Digester
 from voicegw_sidecar.terms import Basis, Modality
 
