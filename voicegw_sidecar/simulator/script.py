@@ -157,7 +157,7 @@ class Listening(Struct, frozen=True, forbid_unknown_fields=True):
         "What is the weather like in Paris today?",
         "Thank you, that is all I needed.",
     )
-    """Understood in rotation, on each connection from the first."""
+    """Understood in rotation, whichever connection asks."""
 
 
 class Speaking(Struct, frozen=True, forbid_unknown_fields=True):
