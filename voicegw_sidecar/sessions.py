@@ -98,6 +98,10 @@ class Sessions:
         """Say whether a session is closed, as far as is remembered."""
         return key in self._closed
 
+    def is_known(self, key: SessionKey) -> bool:
+        """Say whether there is or was such a session, as far as is remembered."""
+        return key in self._open or key in self._closed
+
     def remember_closed(self, keys: Iterable[SessionKey]) -> None:
         """Know the sessions that earlier runs closed, oldest first."""
         for key in keys:

@@ -293,6 +293,7 @@ async def test_a_session_is_there_while_its_row_waits_to_be_written(start_sideca
         assert (status, found["route"]["stt"]["provider"]) == (200, "deepgram")
         closing = asyncio.ensure_future(post(sidecar, "/v1/sessions/waiting/close"))
         await asyncio.sleep(0.1)
+        assert (await post(sidecar, "/v1/sessions", body))[0] == 409
         holder.execute("ROLLBACK")
         holder.close()
         status, found = await closing

@@ -159,7 +159,7 @@ async def begin(request: web.Request) -> web.Response:
         session_id = runtime.sessions.new_id()
     else:
         listed = await runtime.store.read(queries.sessions, project, None, 1, session_id)
-        if listed.rows or runtime.sessions.find(project, session_id) is not None:
+        if listed.rows or runtime.sessions.is_known((project, session_id)):
             raise Conflict(f"session_id: {session_id} is taken in project {project}; choose another, or leave it out")
     session = runtime.sessions.begin(project, session_id, SessionOrigin.API, decision)
     await _written(runtime)
