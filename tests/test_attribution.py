@@ -13,6 +13,8 @@ from tests.api.test_sessions import CHAT, get, post
 from tests.conftest import StartSidecar
 from tests.sidecar import Sidecar
 from tests.simulator.conftest import quick
+from voicegw_sidecar.attribution import Attribution
+from voicegw_sidecar.processes import Processes
 from voicegw_sidecar.simulator import Listening, Script, Simulator, Speaking, Thinking
 from voicegw_sidecar.simulator.conversation import Conversation
 from voicegw_sidecar.stitching import Line
@@ -139,6 +141,37 @@ async def test_a_fault_in_the_attribution_breaks_neither_call_nor_metering(
     assert [row.session_id for row in rows][1::2] == ["named"] * 4
     messages = [record.getMessage() for record in caplog.records]
     assert messages.count("calls cannot be put into sessions") == 8
+
+
+async def test_a_caller_that_cannot_be_looked_up_is_served(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no thread is left")
+
+    monkeypatch.setattr(Processes, "find", fail)
+    async with Simulator(script()) as simulator:
+        async with start_sidecar(**providers(simulator)) as sidecar:
+            async with sidecar.http.post(f"{sidecar.url}/openai/v1/chat/completions", data=CHAT) as response:
+                assert response.status == 200
+            await sidecar.rows(1)
+    assert "caller cannot be looked up" in [record.getMessage() for record in caplog.records]
+
+
+async def test_a_fault_does_not_end_the_look_after_sessions(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept = []
+
+    def fail(self: Attribution) -> None:
+        swept.append(self)
+        raise ZeroDivisionError("made to fail")
+
+    monkeypatch.setattr(Attribution, "sweep", fail)
+    async with start_sidecar():
+        async with asyncio.timeout(10):
+            while len(swept) < 2:
+                await asyncio.sleep(0.05)
 
 
 async def test_answers_name_the_session_only_where_the_agent_did(start_sidecar: StartSidecar) -> None:

@@ -66,16 +66,24 @@ class Attribution:
 
     def line(self, identity: Identity, caller: Caller, *, is_socket: bool) -> LineAttribution:
         """Return what puts the exchanges of a new connection, or request, into sessions."""
-        known = self._known.get(caller.connection)
-        if known is None:
-            known = self._known[caller.connection] = _Known()
-        if caller.is_local and identity.session_id is None and not known.is_looked_up:
-            known.is_looked_up = True
-            self._processes.find(caller.port, caller.own_port, known.is_of)
-        line = self._stitcher.line(identity.project, identity.session_id, known.peer, is_socket=is_socket)
+        try:
+            peer = self._peer(caller, is_named=identity.session_id is not None)
+        except Exception as error:  # the call comes first: it is one of which it is not seen where it comes from
+            logger.error("caller cannot be looked up", extra={"error": type(error).__name__})
+            peer = Peer()
+        line = self._stitcher.line(identity.project, identity.session_id, peer, is_socket=is_socket)
         attribution = LineAttribution(self._sessions, line, identity, is_socket=is_socket)
         self._lines.add(attribution)
         return attribution
+
+    def _peer(self, caller: Caller, *, is_named: bool) -> Peer:
+        known = self._known.get(caller.connection)
+        if known is None:
+            known = self._known[caller.connection] = _Known()
+        if caller.is_local and not is_named and not known.is_looked_up:
+            known.is_looked_up = True
+            self._processes.find(caller.port, caller.own_port, known.is_of)
+        return known.peer
 
     def called(self, identity: Identity) -> None:
         """Take note of a call that names a session and has no exchange of its own there: refused, or not recorded."""

@@ -38,10 +38,10 @@ class Processes:
         """Look for the process that holds the other end of a loopback connection; tell it when it is found."""
         if self._waiting >= WAITING_LIMIT:
             return
-        self._waiting += 1
         loop = asyncio.get_running_loop()
         guesses = [pid for pid, _ in reversed(self._known)]
         future = loop.run_in_executor(self._thread, process_of, peer_port, own_port, guesses)
+        self._waiting += 1
         future.add_done_callback(lambda done: self._found(done, found))
 
     def _found(self, done: asyncio.Future[ProcessKey | None], found: Callable[[Process], None]) -> None:

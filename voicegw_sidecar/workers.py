@@ -59,8 +59,11 @@ class Workers:
 
     async def _look(self) -> None:
         while True:
-            idle_s = self._runtime.catalog.config.sessions.idle_seconds
-            for session in self._runtime.sessions.idle(idle_s):
-                _ = self._runtime.sessions.close(session)
-            self._attribution.sweep()
+            try:
+                self._attribution.sweep()  # first of all: what was said is not kept, whatever else goes wrong
+                idle_s = self._runtime.catalog.config.sessions.idle_seconds
+                for session in self._runtime.sessions.idle(idle_s):
+                    _ = self._runtime.sessions.close(session)
+            except Exception as error:  # one fault does not keep all sessions open, and all texts, from then on
+                logger.error("sessions could not be looked through", extra={"error": type(error).__name__})
             await asyncio.sleep(_LOOK_S)
