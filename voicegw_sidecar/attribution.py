@@ -128,7 +128,8 @@ class Attribution:
         now_ns = self._clock.wall_ns()
         origin = SessionOrigin.NAMED if into.is_named else SessionOrigin.INFERRED
         before, after = (gone.project, gone.session_id), (into.project, into.session_id)
-        self._sessions.merged(before, after, origin)
+        if not self._sessions.merged(before, after, origin):
+            return
         for line in self._lines:
             line.merged(before, after)
         self._store.execute(

@@ -174,10 +174,12 @@ class Sessions:
             session.listening = max(0, session.listening + change)
             self._touch(session)
 
-    def merged(self, gone: SessionKey, into: SessionKey, origin: SessionOrigin) -> None:
-        """Two sessions turned out to be one."""
-        if into in self._closed or gone not in self._open:
-            return
+    def merged(self, gone: SessionKey, into: SessionKey, origin: SessionOrigin) -> bool:
+        """Two sessions turned out to be one; False where that one is closed and takes no more."""
+        if into in self._closed:
+            return False
+        if gone not in self._open:  # closed: its figures stay, and its exchanges are known to be of the other
+            return True
         lost = self._open.pop(gone)
         self._store.execute(forget_session(*gone))
         session = self._open.get(into) or self.begin(*into, origin)
@@ -194,6 +196,7 @@ class Sessions:
                 provider, _, model = name.partition("/")
                 self._used(session, modality, provider, model or None)
         self._touch(session)
+        return True
 
     def idle(self, idle_s: float) -> list[Session]:
         """Return the sessions in which nothing has happened for so long, no speech-to-text socket being open."""
