@@ -59,18 +59,20 @@ async def control_plane(
     tmp_path: Path, aiohttp_client: AiohttpClient
 ) -> AsyncIterator[Callable[..., Awaitable[Client]]]:
     """A function that mounts the whole application on a test server: for tests that need no provider."""
-    runtimes: list[Runtime] = []
+    mounted: list[tuple[Client, Runtime]] = []
 
     async def mount(more: str = "") -> Client:
         config = tmp_path / "voicegw.yaml"
         config.write_text(f"cost_tracking: {{db_path: {tmp_path / 'voicegw.db'}}}\n{more}")
         runtime = await asyncio.to_thread(build_runtime, load_settings(str(config), {}))
         runtime.is_ready = True
-        runtimes.append(runtime)
-        return await aiohttp_client(await asyncio.to_thread(build_app, runtime))
+        client = await aiohttp_client(await asyncio.to_thread(build_app, runtime))
+        mounted.append((client, runtime))
+        return client
 
     yield mount
-    for runtime in runtimes:
+    for client, runtime in mounted:
+        await client.close()  # what the application ends with is written to the store
         await runtime.store.close()
 
 
