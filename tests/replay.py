@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from voicegw_sidecar.dialects.base import Dialect
-from voicegw_sidecar.events import AudioIn, Event, Heard
+from voicegw_sidecar.events import AudioIn, AudioOut, Event, Heard
 from voicegw_sidecar.meter import Closed, Meter, Opened
 from voicegw_sidecar.providers import BY_ID, Endpoint
 from voicegw_sidecar.terms import NS_PER_MS, Exchange, Status, Usage
@@ -179,13 +179,13 @@ def written(run: Replay) -> str:
 def _event(event: Event) -> str:
     if isinstance(event, AudioIn | Heard):
         return f"{type(event).__name__}({len(event.data)} bytes, {event.pcm.encoding if event.pcm else None})"
-    return _struct(event)
+    return _struct(msgspec.structs.replace(event, audio=b"") if isinstance(event, AudioOut) else event)
 
 
 def _struct(value: Struct) -> str:
     """A struct by the fields that say something: those left out are None, empty or False."""
     fields = msgspec.structs.asdict(value).items()
-    said = [(name, field) for name, field in fields if field not in (None, "") and field is not False]
+    said = [(name, field) for name, field in fields if field not in (None, "", b"", ()) and field is not False]
     values = ", ".join(f"{name}={_struct(field) if isinstance(field, Usage) else repr(field)}" for name, field in said)
     return f"{type(value).__name__}({values})"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
+import jwt
 import pytest
 
 from tests.budgets.conftest import CHAT
@@ -160,3 +163,54 @@ async def test_no_agent_key_is_stored_or_shown(start_sidecar: StartSidecar) -> N
         database = sidecar.running.runtime.store.path
         for file in database.parent.glob(f"{database.name}*"):
             assert b"agent-key" not in file.read_bytes()
+
+
+def token(key: str, issuer: str, lasts_s: int = 600) -> str:
+    """A token as LiveKit Inference's clients sign them."""
+    now_s = int(time.time())
+    claims = {"inference": {"perform": True}, "sub": "agent", "iss": issuer, "nbf": now_s, "exp": now_s + lasts_s}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return jwt.encode(claims, key, algorithm="HS256")
+
+
+UNIFIED = "/v1/chat/completions"
+ASKED = {"model": "openai/gpt-4.1-mini", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "status", "code"),
+    [
+        (UNIFIED, token(AGENT, "acme"), 200, None),
+        (f"/p/acme{UNIFIED}", token("another-key-of-acme", "acme"), 200, None),
+        (f"/p/acme{UNIFIED}", token("a key of nobody", "acme"), 401, "unauthorized"),
+        (f"/p/acme{UNIFIED}", token(AGENT, "acme", lasts_s=-120), 401, "unauthorized"),
+        (f"/p/acme{UNIFIED}", token(AGENT, "globex"), 401, "unauthorized"),
+        (f"/p/globex{UNIFIED}", token(AGENT, "acme"), 403, "forbidden"),
+        (f"/p/open{UNIFIED}", token("a key of nobody", "nobody"), 401, "missing_key"),
+    ],
+)
+async def test_token_signed_with_an_agent_key_is_of_its_project(
+    start_sidecar: StartSidecar, path: str, sent: str, status: int, code: str | None
+) -> None:
+    async with guarded(start_sidecar) as (sidecar, simulator):
+        headers = {"Authorization": f"Bearer {sent}"}
+        async with sidecar.http.post(sidecar.url + path, json=ASKED, headers=headers) as response:
+            await response.read()
+        assert (response.status, response.headers.get("X-VoiceGW-Error")) == (status, code)
+        if status == 200:
+            assert response.headers["X-VoiceGW-Project"] == "acme"
+            assert all(sent not in str(entry.headers) for entry in simulator.ledger.entries())
+        else:
+            assert simulator.ledger.entries() == []
+
+
+async def test_token_of_livekit_never_reaches_a_provider(start_sidecar: StartSidecar) -> None:
+    async with guarded(start_sidecar) as (sidecar, simulator):
+        url = f"{sidecar.url}/p/open/v1/realtime?model=openai/gpt-realtime"
+        with pytest.raises(aiohttp.WSServerHandshakeError) as raised:
+            await sidecar.http.ws_connect(url, headers={"Authorization": f"Bearer {token('secret', 'devkey')}"})
+        assert raised.value.status == 401
+        assert raised.value.headers is not None
+        assert raised.value.headers["X-VoiceGW-Error"] == "missing_key"
+        assert simulator.ledger.entries() == []

@@ -75,12 +75,13 @@ def test_a_connection_of_this_process_is_its_own() -> None:
 async def test_what_cannot_be_seen_is_not_told() -> None:
     assert await asyncio.to_thread(process_of, 1, 2, [os.getpid()]) is None
     processes = Processes()
-    told: list[Process] = []
+    told: list[Process | None] = []
     processes.find(1, 2, told.append)
     while processes._waiting:
         await asyncio.sleep(0.01)
-    assert told == []
+    assert told == [None]
     processes._waiting = KNOWN_LIMIT
     processes.find(1, 2, told.append)
+    assert told == [None, None]
     assert processes._waiting == KNOWN_LIMIT, "beyond the limit nothing is looked up"
     processes.close()

@@ -18,13 +18,20 @@ from voicegw_sidecar.providers.base import Provider
 _PROJECT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 _SLASHES = re.compile(r"/{2,}")
+UNIFIED = "v1"
+"""Stands for the provider where a call is for a unified endpoint: the sidecar chooses who serves it."""
 _UNIFIED_ROOT = ("/v1", "/v1/")
+_UNIFIED_HTTP = ("chat", "audio", "models")
+_UNIFIED_SOCKETS = ("stt", "tts", "eot", "bargein")
 _REALTIME_PROVIDER = "openai"
 _PROJECT_HEADER, _SESSION_HEADERS = "x-voicegw-project", ("x-voicegw-session", "x-livekit-job-id", "x-livekit-room-id")
 
 
 class Target(Struct, frozen=True):
-    """What a request addresses. ``project`` is None where nothing names one; ``query`` is raw, without ``?``."""
+    """What a request addresses. ``project`` is None where nothing names one; ``query`` is raw, without ``?``.
+
+    Of a unified endpoint ``provider`` is `UNIFIED`, and ``path`` begins with ``/v1``.
+    """
 
     project: str | None
     session_id: str | None
@@ -62,6 +69,9 @@ def parse(
     if session_id is not None and _SESSION_ID.fullmatch(session_id) is None:
         raise BadRequest(f"session: found {_shown(session_id)}, expected up to 64 of letters, digits and _ . : -")
     call = _Call(method, is_socket, headers.get("user-agent", ""), query)
+    unified = _unified(path, providers, call)
+    if unified is not None:
+        return Target(project, session_id, UNIFIED, unified, query)
     provider, path = _provider(path, providers, call)
     path, query = _mended(path, provider, call)
     return Target(project, session_id, provider.id, path, query)
@@ -98,6 +108,17 @@ def _named(marker: str, path: str) -> tuple[str | None, str]:
     if len(parts) < 3 or parts[1] != marker:
         return None, path
     return unquote(parts[2]), f"/{parts[3]}" if len(parts) > 3 else "/"
+
+
+def _unified(path: str, providers: Mapping[str, Provider], call: _Call) -> str | None:
+    """Return the path of a unified endpoint, with the ``/v1`` that a base URL left out; None for anything else."""
+    first, _, rest = path[1:].partition("/")
+    name = rest if first == "v1" else path[1:]
+    head = name.partition("/")[0]
+    if first in providers or (name in ("stt", "tts") and not call.is_socket):
+        return None
+    is_ours = name.rstrip("/") in _UNIFIED_SOCKETS if call.is_socket else head in _UNIFIED_HTTP
+    return f"/v1/{name.rstrip('/')}" if is_ours or name in _UNIFIED_SOCKETS else None
 
 
 def _provider(path: str, providers: Mapping[str, Provider], call: _Call) -> tuple[Provider, str]:

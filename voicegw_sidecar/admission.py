@@ -63,6 +63,23 @@ class Admission:
             raise _throttled(project, wanted, f"and {wanted} does not speak this call's protocol")
         return found
 
+    def translated(self, project: Project, provider: Provider, modality: Modality) -> Verdict | RosterEntry:
+        """Judge a call whose protocol ends here: returns the stand-in where one is to serve it; raises `Refused`.
+
+        Whatever the stand-in speaks, the call is translated.
+        """
+        if provider.is_local:
+            return Verdict.ADMIT
+        verdict = self._budgets.verdict(project)
+        if verdict is Verdict.BLOCK:
+            raise _exceeded(project)
+        if verdict is not Verdict.THROTTLE:
+            return verdict
+        wanted = _stand_in_of(project, modality)
+        if wanted is None:
+            raise _throttled(project, None, "and no stand-in is configured for it")
+        return wanted
+
     def next_of_socket(
         self, project: Project, provider: Provider, endpoint: Endpoint, head: RequestHead, model: str | None
     ) -> Refused | None:
@@ -94,10 +111,10 @@ class Admission:
             f"no price is known for {named}; add it under prices: or set cost_tracking.unpriced to warn or estimate"
         )
 
-    def blame(self, project: Project, stand_in: StandIn) -> BudgetThrottled:
+    def blame(self, project: Project, stand_in: Provider, model: str) -> BudgetThrottled:
         """Return the refusal of a call whose stand-in could not be reached."""
-        entry = RosterEntry(stand_in.provider.id, stand_in.model or None)
-        return _throttled(project, entry, f"and its stand-in {stand_in.name} cannot be reached")
+        entry = RosterEntry(stand_in.id, model or None)
+        return _throttled(project, entry, f"and its stand-in {_name(stand_in.id, model)} cannot be reached")
 
     def _stand_in(self, wanted: RosterEntry, endpoint: Endpoint) -> StandIn | None:
         provider = self._providers.get(wanted.provider)

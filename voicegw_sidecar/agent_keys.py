@@ -1,17 +1,25 @@
 """Agent keys: which project a data-plane request belongs to by the credential it presents. Pure.
 
-Only digests are kept. A key is looked for wherever an SDK puts its API key; what it is called there does
-not matter. On LiveKit Inference the key signs a token and is not sent: that is the unified endpoints' matter.
+A key is looked for wherever an SDK puts its API key; what it is called there does not matter. LiveKit Inference does
+not send it but signs a token with it, whose issuer is the project.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+import warnings
 from collections.abc import Iterable, Mapping
+
+import jwt
+from jwt.warnings import InsecureKeyLengthWarning
 
 from voicegw_sidecar.config.schema import Project
 from voicegw_sidecar.credentials import Headers, presented
 from voicegw_sidecar.errors import Forbidden, Unauthorized
+
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
+_LEEWAY_S = 60  # clocks of two machines differ
 
 
 class AgentKeys:
@@ -22,6 +30,7 @@ class AgentKeys:
             _digest(key.reveal()): project.id for project in projects.values() for key in project.agent_keys
         }
         self._guarded = frozenset(self._owners.values())
+        self._secrets = {project.id: project.agent_keys for project in projects.values() if project.agent_keys}
 
     def owner(self, headers: Headers, query: str) -> str | None:
         """Return the project whose agent key a request presents, or None where it presents none."""
@@ -49,8 +58,43 @@ class AgentKeys:
         return project
 
     def _owner(self, keys: Iterable[str]) -> str | None:
-        # found by digest: how long the search takes tells nothing of a key
-        return next((owner for key in keys if (owner := self._owners.get(_digest(key))) is not None), None)
+        for key in keys:
+            # found by digest: how long the search takes tells nothing of a key
+            owner = self._owners.get(_digest(key)) or self._signer(key)
+            if owner is not None:
+                return owner
+        return None
+
+    def _signer(self, text: str) -> str | None:
+        """Return the project that a token names as its issuer, if one of that project's keys signed it."""
+        if _TOKEN.fullmatch(text) is None:
+            return None
+        try:
+            issuer = jwt.decode(text, options={"verify_signature": False}).get("iss")
+        except jwt.PyJWTError:
+            return None
+        for key in self._secrets.get(issuer, ()) if isinstance(issuer, str) else ():
+            with warnings.catch_warnings():  # how long a key has to be is the operator's to say
+                warnings.simplefilter("ignore", InsecureKeyLengthWarning)
+                try:
+                    jwt.decode(text, key.reveal(), ["HS256"], options={"require": ["exp", "iss"]}, leeway=_LEEWAY_S)
+                except jwt.PyJWTError:
+                    continue
+            return issuer
+        return None
+
+
+def has_livekit_token(headers: Headers) -> bool:
+    """Say whether a request carries a token of LiveKit Inference, which is for the sidecar and for nobody else."""
+    return any(_TOKEN.fullmatch(text) is not None and "inference" in _claims(text) for text in presented(headers, ""))
+
+
+def _claims(token: str) -> Mapping[str, object]:
+    try:
+        claims: dict[str, object] = jwt.decode(token, options={"verify_signature": False})
+    except jwt.PyJWTError:
+        return {}
+    return claims
 
 
 def _digest(key: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from zoneinfo import ZoneInfo
 
 import apsw
@@ -24,7 +24,9 @@ from voicegw_sidecar.ids import first_id_at
 from voicegw_sidecar.intercept import Intercept
 from voicegw_sidecar.jobs import COUNTED_LIMIT, Jobs
 from voicegw_sidecar.ledger.calendar import day_of
+from voicegw_sidecar.legs import Legs, ProcessMemory
 from voicegw_sidecar.picks import adaptive_projects
+from voicegw_sidecar.providers import Provider
 from voicegw_sidecar.recorder import Recorder
 from voicegw_sidecar.relay import Arrival, Relay
 from voicegw_sidecar.relay.exchange import refusal_response
@@ -58,6 +60,7 @@ class Parts:
     def __init__(self, recorder: Recorder | None, attribution: Attribution) -> None:
         self.recorder = recorder
         self.attribution = attribution
+        self.memory = ProcessMemory()
 
 
 PARTS = web.AppKey("parts", Parts)
@@ -196,8 +199,13 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
 
 
 def _intercept(runtime: Runtime, parts: Parts) -> Intercept:
+    def legs(providers: Mapping[str, Provider]) -> Legs:
+        return Legs(
+            runtime.catalog, providers, runtime.rollup, runtime.sessions, runtime.prices, runtime.clock, parts.memory
+        )
+
     return Intercept(
-        runtime.catalog, runtime.agent_keys, parts.recorder, parts.attribution, runtime.jobs,
+        runtime.catalog, runtime.agent_keys, parts.recorder, parts.attribution, runtime.jobs, legs,
         lambda: runtime.is_draining,
     )  # fmt: skip
 

@@ -7,6 +7,8 @@ on the connection's exchanges have the session that the agent named, or none.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
 from weakref import WeakKeyDictionary, WeakSet
@@ -24,6 +26,8 @@ from voicegw_sidecar.terms import Basis, Exchange, Modality, SessionOrigin, Stat
 
 logger = logging.getLogger(__name__)
 
+PROCESS_WAIT_S = 0.1
+"""How long a call whose route depends on its process waits to learn it; milliseconds are usual."""
 _LISTENING = (Modality.STT, Modality.S2S)  # a session lasts while a socket that hears the person is open
 
 
@@ -45,9 +49,12 @@ class _Known:
     def __init__(self) -> None:
         self.peer = Peer()
         self.is_looked_up = False
+        self.is_answered = asyncio.Event()
 
-    def is_of(self, process: Process) -> None:
-        self.peer.process = process
+    def is_of(self, process: Process | None) -> None:
+        if process is not None:
+            self.peer.process = process
+        self.is_answered.set()
 
 
 class Attribution:
@@ -84,6 +91,16 @@ class Attribution:
             known.is_looked_up = True
             self._processes.find(caller.port, caller.own_port, known.is_of)
         return known.peer
+
+    async def process(self, caller: Caller) -> Process | None:
+        """Return the process that calls, where it can be seen; waits for it `PROCESS_WAIT_S` at most."""
+        self._peer(caller, is_named=False)
+        known = self._known[caller.connection]
+        if known.is_looked_up and not known.is_answered.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PROCESS_WAIT_S):
+                    await known.is_answered.wait()
+        return known.peer.process
 
     def called(self, identity: Identity) -> None:
         """Take note of a call that names a session and has no exchange of its own there: refused, or not recorded."""

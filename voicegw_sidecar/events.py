@@ -14,6 +14,8 @@ from voicegw_sidecar.wire.pcm import PcmFormat
 SAID_LIMIT = 12
 SAID_LIMIT_CHARS = 4000
 """Of a longer message the end counts."""
+MESSAGE_LIMIT_CHARS = 500
+"""So much of a provider's error text is passed on."""
 
 
 class Began(Struct, frozen=True, tag=True):
@@ -98,12 +100,28 @@ class SpeechEnded(Struct, frozen=True, tag=True):
     key: str = ""
 
 
+class ToolCall(Struct, frozen=True):
+    """A piece of a call of a tool: the first piece of a call has its ``id`` and ``name``, each a part of its arguments.
+
+    ``index`` counts the calls of one answer from 0; ``arguments`` is a part of JSON text.
+    """
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
 class TextOut(Struct, frozen=True, tag=True):
-    """A fragment of an LLM's answer: content, or, with ``is_call``, the name or arguments of a tool call."""
+    """A fragment of an LLM's answer: content, or, with ``is_call``, the name or arguments of a tool call.
+
+    ``call`` is such a fragment in parts, where the dialect is one that answers are translated from.
+    """
 
     text: str
     key: str = ""
     is_call: bool = False
+    call: ToolCall | None = None
 
 
 class Reasoned(Struct, frozen=True, tag=True):
@@ -114,30 +132,51 @@ class Reasoned(Struct, frozen=True, tag=True):
 
 
 class AudioOut(Struct, frozen=True, tag=True):
-    """Synthesised audio; ``audio_s`` is None where the encoding does not tell seconds."""
+    """Synthesised audio; ``audio_s`` is None where the encoding does not tell seconds.
+
+    ``audio`` is as it came: bytes, or base64 text; empty where an answer is never translated.
+    """
 
     audio_s: float | None
     key: str = ""
+    audio: bytes | str = b""
 
 
 class Interim(Struct, frozen=True, tag=True):
-    """A transcript that may still change; never empty."""
+    """A transcript that may still change; never empty.
+
+    ``is_eager``: the provider believes that the person may have come to an end.
+    """
 
     text: str
     key: str = ""
+    is_eager: bool = False
+
+
+class Word(Struct, frozen=True):
+    """A word of a transcript and where it is, in seconds from the start of the stream."""
+
+    text: str
+    start_s: float | None = None
+    end_s: float | None = None
+    confidence: float | None = None
+    speaker: str | None = None
 
 
 class Final(Struct, frozen=True, tag=True):
     """A piece of transcript that no longer changes; never empty.
 
     ``speech_start_s`` and ``speech_end_s`` are the audio positions, in seconds from the start of the stream, between
-    which it was spoken.
+    which it was spoken; ``language`` is what the provider calls the one it heard.
     """
 
     text: str
     speech_end_s: float | None = None
     speech_start_s: float | None = None
     key: str = ""
+    words: tuple[Word, ...] = ()
+    language: str | None = None
+    confidence: float | None = None
 
 
 class UtteranceEnded(Struct, frozen=True, tag=True):
@@ -181,9 +220,14 @@ class Deferred(Struct, frozen=True, tag=True):
 
 
 class Finished(Struct, frozen=True, tag=True):
-    """The protocol's own end of an exchange: complete, whatever closes afterwards."""
+    """The protocol's own end of an exchange: complete, whatever closes afterwards.
+
+    ``reason`` is why an LLM stopped, in OpenAI's words (``stop``, ``length``, ``tool_calls``, ``content_filter``);
+    "" where it is not told or nobody needs it.
+    """
 
     key: str = ""
+    reason: str = ""
 
 
 class Stopped(Struct, frozen=True, tag=True):
@@ -193,10 +237,14 @@ class Stopped(Struct, frozen=True, tag=True):
 
 
 class Failed(Struct, frozen=True, tag=True):
-    """The provider reported an error; ``code`` is short and never the provider's text. "*" means all open ones."""
+    """The provider reported an error; ``code`` is short and never the provider's text. "*" means all open ones.
+
+    ``message`` is the provider's text: for the agent that is answered by translation, never logged and never stored.
+    """
 
     code: str
     key: str = ""
+    message: str = ""
 
 
 Event = (

@@ -1,7 +1,6 @@
 """The procedure of every data-plane request: address, project, provider, plan. The relay does the rest.
 
-Joins what the layers below decide and holds no rule of its own. A refusal has the provider's own error
-shape, so that its SDK raises its usual exception with our message in it.
+Joins what the layers below decide and holds no rule of its own. What is for a unified endpoint goes on to `unify`.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from voicegw_sidecar.addressing import Target, parse
+from voicegw_sidecar.addressing import UNIFIED, Target, parse
 from voicegw_sidecar.admission import Admission, StandIn, is_enforced, named_model
-from voicegw_sidecar.agent_keys import AgentKeys
+from voicegw_sidecar.agent_keys import AgentKeys, has_livekit_token
 from voicegw_sidecar.attribution import Attribution, Caller
 from voicegw_sidecar.body_edit import BodyEdit
 from voicegw_sidecar.config.address import is_loopback
@@ -24,14 +23,17 @@ from voicegw_sidecar.errors import BadRequest, Draining, MissingKey, Refused, Si
 from voicegw_sidecar.gate import SocketGate
 from voicegw_sidecar.jobs import JobObservation, Jobs
 from voicegw_sidecar.ledger.budget import Verdict
+from voicegw_sidecar.legs import Legs
 from voicegw_sidecar.observation import Observation, Unobserved
-from voicegw_sidecar.providers import OPENAI_ERRORS, registry
+from voicegw_sidecar.providers import registry
 from voicegw_sidecar.providers.base import Endpoint, Provider
 from voicegw_sidecar.recorder import Identity, Recorder
-from voicegw_sidecar.relay import Arrival, Plan, Refusal, Timeouts
+from voicegw_sidecar.relay import Arrival, Plan, Refusal, Served, Timeouts
 from voicegw_sidecar.relay.plan import HOLD_LIMIT_BYTES
 from voicegw_sidecar.terms import Modality
+from voicegw_sidecar.unify import Reception, served
 from voicegw_sidecar.wire.frames import RequestHead
+from voicegw_sidecar.wording import refusal
 
 _STAND_IN_HEADERS = frozenset({"accept", "content-type", "user-agent"})  # nothing that could be a credential
 _WHOLE_BODY_BYTES = 32 * 1024 * 1024  # above the largest upload that speech-to-text providers take at once
@@ -43,7 +45,7 @@ class Intercept:
 
     def __init__(
         self, catalog: Catalog, agent_keys: AgentKeys, recorder: Recorder | None, attribution: Attribution, jobs: Jobs,
-        is_draining: Callable[[], bool],
+        legs: Callable[[Mapping[str, Provider]], Legs], is_draining: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._catalog = catalog
         self._agent_keys = agent_keys
@@ -56,13 +58,16 @@ class Intercept:
         if recorder is not None:
             unpriced = catalog.config.cost_tracking.unpriced
             self._admission = Admission(recorder.budgets, recorder.prices, self._providers, unpriced)
+        self._reception = Reception(catalog, legs(self._providers), recorder, self._admission, attribution, jobs)
 
-    async def decide(self, arrival: Arrival) -> Plan | Refusal:
+    async def decide(self, arrival: Arrival) -> Plan | Refusal | Served:
         """Return where a request goes, or why it goes nowhere."""
         provider: Provider | None = None
         headers = {name.lower(): value for name, value in arrival.headers}
         try:
             target = self._target(arrival, headers)
+            if target.provider == UNIFIED:
+                return self._unified(arrival, target)
             provider = self._providers[target.provider]
             call = self._call(arrival, headers, target, provider)
             if self._is_draining() and not self._attribution.is_under_way(call.project.id, target.session_id):
@@ -78,10 +83,19 @@ class Intercept:
             target = self._target(arrival, {})
         except SidecarError:
             return refusal(error, None, headers)
-        return refusal(error, self._providers[target.provider], headers)
+        return refusal(error, self._providers.get(target.provider), headers)
 
     def _target(self, arrival: Arrival, headers: Mapping[str, str]) -> Target:
         return parse(arrival.target, headers, self._providers, method=arrival.method, is_socket=arrival.is_socket)
+
+    def _unified(self, arrival: Arrival, target: Target) -> Refusal | Served:
+        """Serve a unified endpoint: by the rules of keys and shutdown that hold for every call."""
+        owner = self._agent_keys.owner(arrival.headers, target.query)
+        project_id = self._agent_keys.project(owner, target.project, self._catalog.default_project)
+        project = self._catalog.project(project_id)
+        if self._is_draining() and not self._attribution.is_under_way(project.id, target.session_id):
+            raise Draining("the sidecar is shutting down; call again once it is back")
+        return served(self._reception, arrival, target, project)
 
     def _call(self, arrival: Arrival, headers: dict[str, str], target: Target, provider: Provider) -> Call:
         """Find out whose call it is and what for; raises where the credential says no."""
@@ -93,11 +107,12 @@ class Intercept:
         head = RequestHead(arrival.method, target.path, target.parameters(), headers.get("content-type", ""))
         has_key = settings.api_key is not None
         is_vendor = provider.catalogue_id is not None  # local servers and those that YAML declares may need no key
+        is_for_us = owner is not None or has_livekit_token(arrival.headers)
         return Call(
             arrival=arrival, headers=headers, target=target, project=project, provider=provider, settings=settings,
             endpoint=endpoint, head=head,
-            swap=Swap(settings.api_key, not has_key and owner is None, self._agent_keys.is_key),
-            lacks_key=owner is not None and is_vendor and not has_key,
+            swap=Swap(settings.api_key, not has_key and not is_for_us, self._agent_keys.is_key),
+            lacks_key=is_for_us and is_vendor and not has_key,
             is_recorded=self._recorder is not None
             and (arrival.is_socket or arrival.method not in _UNRECORDED_METHODS),
         )  # fmt: skip
@@ -172,7 +187,7 @@ class Intercept:
         """Relay to the local server that stands in; nothing of the agent's credentials goes there."""
         assert self._recorder is not None
         assert self._admission is not None
-        blame = self._admission.blame(call.project, stand_in)
+        blame = self._admission.blame(call.project, stand_in.provider, stand_in.model)
         settings = self._catalog.provider_settings(call.project.id, stand_in.provider.id)
         swap = Swap(settings.api_key)
         observer = self._observation(call, stand_in.provider, stand_in.endpoint, stand_in.model or None)
@@ -296,18 +311,6 @@ class Call(Struct, frozen=True):
         session = self.target.session_id
         project = ("X-VoiceGW-Project", self.project.id)
         return (project,) if session is None else (project, ("X-VoiceGW-Session", session))
-
-
-def refusal(
-    error: SidecarError, provider: Provider | None, asked: Mapping[str, str], more: tuple[tuple[str, str], ...] = ()
-) -> Refusal:
-    """Word an error as the provider would (as OpenAI would, where none is known); ``asked`` are request headers."""
-    shape = provider.errors if provider is not None else OPENAI_ERRORS
-    wording = shape.encode(error.status, error.code, error.message, asked)
-    headers = [("Content-Type", wording.content_type), ("X-VoiceGW-Error", error.code), *error.headers, *more]
-    if not error.retry_helps:
-        headers.append(("x-should-retry", "false"))
-    return Refusal(error.status, tuple(headers), wording.body)
 
 
 def _only(names: frozenset[str], call: Call) -> Headers:

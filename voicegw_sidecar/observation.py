@@ -10,6 +10,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from msgspec.structs import replace
+
 from voicegw_sidecar.attribution import LineAttribution
 from voicegw_sidecar.dialects.base import Ask, Dialect, SocketDialect, carries_many
 from voicegw_sidecar.dialects.opaque import OpaqueRequest, OpaqueSocket
@@ -56,6 +58,7 @@ class Observation:
         self._http_status: int | None = None
         self._error_body: BodyCopy | None = None
         self._failure: SidecarError | None = None
+        self._abandoned: str | None = None
         self._last_checkpoint_ns = 0
         self._last_growth_ns = 0
         self._has_begun = False
@@ -106,6 +109,10 @@ class Observation:
         self._failure = error
         self._http_status = error.status
         self._begin_unless_begun(at_ns)
+
+    def abandon(self, code: str) -> None:
+        """Say why the sidecar itself is about to end the connection."""
+        self._abandoned = code
 
     def closed(self, end: End, at_ns: int) -> None:
         """Close what is still open; work that the provider goes on with is handed over as it is."""
@@ -234,6 +241,8 @@ class Observation:
                 self._close(row_id, exchange, at_ns)
 
     def _close(self, row_id: str, exchange: Exchange, at_ns: int) -> None:
+        if self._abandoned is not None and exchange.status is Status.CANCELLED:
+            exchange = replace(exchange, error=self._abandoned)
         if self._is_socket and len(self._commits) > 1:
             self._commits = [pair for pair in self._commits if not pair[1].done()]
         is_dial_failure = isinstance(self._failure, UpstreamUnreachable) and not isinstance(

@@ -34,9 +34,10 @@ class Processes:
         self._known: OrderedDict[ProcessKey, Process] = OrderedDict()
         self._waiting = 0
 
-    def find(self, peer_port: int, own_port: int, found: Callable[[Process], None]) -> None:
-        """Look for the process that holds the other end of a loopback connection; tell it when it is found."""
+    def find(self, peer_port: int, own_port: int, found: Callable[[Process | None], None]) -> None:
+        """Look for the process that holds the other end of a loopback connection; tell it, or None, once it is over."""
         if self._waiting >= WAITING_LIMIT:
+            found(None)
             return
         loop = asyncio.get_running_loop()
         guesses = [pid for pid, _ in reversed(self._known)]
@@ -44,10 +45,11 @@ class Processes:
         self._waiting += 1
         future.add_done_callback(lambda done: self._found(done, found))
 
-    def _found(self, done: asyncio.Future[ProcessKey | None], found: Callable[[Process], None]) -> None:
+    def _found(self, done: asyncio.Future[ProcessKey | None], found: Callable[[Process | None], None]) -> None:
         self._waiting -= 1
         key = None if done.cancelled() or done.exception() is not None else done.result()
         if key is None:
+            found(None)
             return
         process = self._known.pop(key, None) or Process()
         self._known[key] = process

@@ -1,16 +1,20 @@
 """Where the folders `templates/` and `static/` are, in a checkout, a wheel and the executable.
 
 The executable keeps the shape of the checkout, so only a wheel differs: there both folders lie in
-``voicegw_sidecar/_assets``. Files a user uploads never go here; they live in the data directory.
+``voicegw_sidecar/_assets``. What few calls need lies packed in the executable. Files a user uploads never go here;
+they live in the data directory.
 """
 
 from __future__ import annotations
 
+import threading
+import zipfile
 from pathlib import Path
 
 from voicegw_sidecar.errors import SidecarError
 
 _PACKAGE = Path(__file__).resolve().parent
+_unpacking = threading.Lock()
 
 
 def assets() -> Path:
@@ -27,3 +31,28 @@ def assets() -> Path:
 def package_file(name: str) -> Path:
     """Return a data file of the package, such as ``data/baselines.json``."""
     return _PACKAGE / name
+
+
+def unpacked(name: str) -> Path | None:
+    """Return the folder with what was packed as ``name``, such as ``sound.zip``; None where there is no such file.
+
+    Only the executable has one, beside the package. It is unpacked there at the first call, on the caller's thread,
+    and gone afterwards; :class:`SidecarError` where there is no room for it. One that broke off is begun again.
+    """
+    packed = _PACKAGE.parent / name
+    folder = packed.with_name(f"{name}.unpacked")  # not a name that another package could have
+    with _unpacking:
+        if packed.is_file():
+            _unpack(packed, folder)
+        return folder if folder.is_dir() else None
+
+
+def _unpack(packed: Path, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(packed) as archive:
+            archive.extractall(folder)
+        packed.unlink()  # last: until then the folder is not complete
+    except OSError as error:
+        raise SidecarError(
+            f"{packed} cannot be unpacked: {error.strerror}; the temporary directory needs 100 MB, see docs/packaging.md"
+        ) from error

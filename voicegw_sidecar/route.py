@@ -12,7 +12,10 @@ from voicegw_sidecar.terms import Modality
 
 
 class RouteLeg(Struct, frozen=True):
-    """One modality of a route; of a leg that nobody picked, what was used first. ``used`` names provider/model."""
+    """One modality of a route; of a leg that nobody picked, what was used first. ``used`` names provider/model.
+
+    ``variant`` is the voice or language that its roster entry names.
+    """
 
     provider: str
     model: str | None
@@ -20,6 +23,7 @@ class RouteLeg(Struct, frozen=True):
     source: Source | None = None
     samples: int | None = None
     used: tuple[str, ...] = ()
+    variant: str | None = None
 
 
 _decoder = msgspec.json.Decoder(dict[Modality, RouteLeg])

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 
 import apsw
 from msgspec import Struct
+from msgspec.structs import replace
 
 from voicegw_sidecar import tasks
 from voicegw_sidecar.clock import Clock
@@ -262,8 +263,7 @@ class Sessions:
             leg = RouteLeg(provider, model)
         if name in leg.used or len(leg.used) >= _NAMES_LIMIT:
             return
-        leg = RouteLeg(leg.provider, leg.model, leg.predicted_ms, leg.source, leg.samples, (*leg.used, name))
-        session.route = {**session.route, modality: leg}
+        session.route = {**session.route, modality: replace(leg, used=(*leg.used, name))}
         self._store.execute((
             "UPDATE session SET route = ? WHERE uid = ? AND ended_ns IS NULL",
             (written_route(session.route), session.uid),
@@ -274,7 +274,7 @@ def _picked(catalog: Catalog, decision: Decision) -> dict[Modality, RouteLeg]:
     return {
         modality: RouteLeg(
             leg.entry.provider, model_of(catalog, modality, leg.entry), leg.expected.ms, leg.expected.source,
-            leg.expected.samples,
+            leg.expected.samples, variant=leg.entry.variant,
         )
         for modality, leg in decision.legs.items()
     }  # fmt: skip

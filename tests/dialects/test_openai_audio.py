@@ -43,10 +43,10 @@ def sse(**event: object) -> bytes:
         (None, "audio/mpeg", bytes(480), [AudioOut(None)]),
         ("wav", "audio/wav", b"ID3xxx", [AudioOut(None)]),
         ("pcm", "application/json", b'{"error":"x"}', []),
-        ("pcm", "text/event-stream", sse(type="speech.audio.delta", delta="AAAAAAAA"), [AudioOut(6 / 48_000)]),
-        ("mp3", "Text/Event-Stream", sse(type="speech.audio.delta", audio="AAAA"), [AudioOut(None)]),
+        ("pcm", "text/event-stream", sse(type="speech.audio.delta", delta="AAAA"), [AudioOut(3 / 48_000, "", "AAAA")]),
+        ("mp3", "Text/Event-Stream", sse(type="speech.audio.delta", audio="AAAA"), [AudioOut(None, audio="AAAA")]),
         ("pcm", "text/event-stream", sse(type="error", error={"code": "server_error"}), [Failed("server_error")]),
-        ("pcm", "text/event-stream", sse(type="error", error={"message": "a text"}), [Failed("provider_error")]),
+        ("pcm", "text/event-stream", sse(type="error", error={"message": "x"}), [Failed("provider_error", "", "x")]),
         ("pcm", "text/event-stream", b"data: {broken\n\n", []),
     ],
 )

@@ -172,3 +172,25 @@ def test_what_is_over_the_limit_is_not_followed() -> None:
     assert told(dialect, "response.created", response={"id": "more"}) == []
     told(dialect, "input_audio_buffer.speech_stopped", item_id="more", audio_end_ms=1)
     assert len(dialect._ended_at) == ITEM_LIMIT
+
+
+def test_text_of_an_item_grows_and_its_language_comes_with_its_end() -> None:
+    dialect = realtime(intent="transcription")
+    told(dialect, "input_audio_buffer.speech_started", item_id="i")
+    told(dialect, "input_audio_buffer.speech_started", item_id="j")
+    assert told(dialect, f"{TRANSCRIPTION}delta", item_id="i", delta="Où ") == [Interim("Où ", "i")]
+    assert told(dialect, f"{TRANSCRIPTION}delta", item_id="j", delta="x") == [Interim("x", "j")]
+    assert told(dialect, f"{TRANSCRIPTION}delta", item_id="i", delta="ça") == [Interim("Où ça", "i")]
+    ended = told(dialect, f"{TRANSCRIPTION}completed", item_id="i", transcript="Où ça ?", languages=[{"code": "fr"}])
+    assert ended == [Final("Où ça ?", key="i", language="fr"), Finished("i")]
+
+
+def test_an_error_is_told_where_nothing_but_a_transcript_is_wanted() -> None:
+    error = {"code": "invalid_value", "message": "Invalid value: 'xx'."}
+    told_of = [Failed("invalid_value", "", "Invalid value: 'xx'.")]
+    assert told(realtime(intent="transcription"), "error", error=error) == told_of
+    assert told(realtime(), "error", error=error) == []
+    empty = {"code": "input_audio_buffer_commit_empty", "message": "buffer too small"}
+    assert told(realtime(intent="transcription"), "error", error=empty) == []
+    item = told(realtime(), f"{TRANSCRIPTION}failed", item_id="i", error={"code": "x", "message": "m" * 501})
+    assert item == [Failed("x", "i", "m" * 500)]

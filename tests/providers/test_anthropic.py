@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from voicegw_sidecar.events import Began, Event, Failed, Finished, Named, RequestComplete, TextOut, Used
+from voicegw_sidecar.events import Began, Event, Failed, Finished, Named, RequestComplete, TextOut, ToolCall, Used
 from voicegw_sidecar.providers.anthropic import ANTHROPIC, AnthropicMessages
 from voicegw_sidecar.terms import Modality, Usage
 from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, ResponseHead, Side
@@ -55,12 +55,27 @@ def test_request(request_body: object, model: str | None, input_chars: int | Non
 def test_call_without_arguments_is_an_answer_at_its_first_fragment() -> None:
     dialect = streaming()
     assert (
-        told(dialect, type="content_block_start", content_block={"type": "tool_use", "name": "end", "input": {}}) == []
+        told(
+            dialect,
+            type="content_block_start",
+            content_block={"type": "tool_use", "id": "t1", "name": "end", "input": {}},
+        )
+        == []
     )
     assert told(dialect, type="content_block_delta", delta={"type": "input_json_delta", "partial_json": ""}) == [
-        TextOut("end", is_call=True)
+        TextOut("end", is_call=True, call=ToolCall(0, "t1", "end"))
     ]
     assert told(dialect, type="content_block_delta", delta={"type": "input_json_delta", "partial_json": ""}) == []
+
+
+def test_call_of_which_no_fragment_comes_is_told_at_its_end() -> None:
+    dialect = streaming()
+    told(
+        dialect, type="content_block_start", content_block={"type": "tool_use", "id": "t1", "name": "end", "input": {}}
+    )
+    call = TextOut("end", is_call=True, call=ToolCall(0, "t1", "end"))
+    assert told(dialect, type="content_block_stop") == [call]
+    assert told(dialect, type="content_block_stop") == []
 
 
 def test_model_of_a_request_that_could_not_be_read_is_the_answers() -> None:
@@ -88,7 +103,7 @@ def test_error_that_came_with_a_good_status() -> None:
     list(dialect.answered(ResponseHead(200, "application/json")))
     body = msgspec.json.encode({"type": "error", "error": {"type": "api_error", "message": "a text"}})
     list(dialect.decode(Frame(Side.PROVIDER, Kind.BODY, 0, body)))
-    assert list(dialect.ended(Side.PROVIDER, End.COMPLETE)) == [Failed("api_error"), Finished()]
+    assert list(dialect.ended(Side.PROVIDER, End.COMPLETE)) == [Failed("api_error", message="a text"), Finished()]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from voicegw_sidecar.events import (
     Interim,
     RequestComplete,
     UtteranceEnded,
+    Word,
 )
 from voicegw_sidecar.providers import BY_ID
 from voicegw_sidecar.providers.assemblyai import AssemblyAIRecording, AssemblyAIStream, job_state
@@ -43,11 +44,21 @@ def told(dialect: AssemblyAIStream, **message: object) -> list[Event]:
             {"type": "Turn", "transcript": "a", "end_of_turn": True, "words": [{"start": 200}, {"end": 900}]},
             [Final("a", 0.9, 0.2), UtteranceEnded()],
         ),
+        (
+            {"type": "Turn", "transcript": "a", "end_of_turn": True, "language_code": "es",
+             "words": [{"text": "a", "start": 250, "end": 500, "confidence": 0.5, "speaker": "A"}]},
+            [Final("a", 0.5, 0.25, words=(Word("a", 0.25, 0.5, 0.5, "A"),), language="es"), UtteranceEnded()],
+        ),
+        (
+            {"type": "Turn", "transcript": "a", "end_of_turn": True, "words": [{"text": "a", "speaker": "UNKNOWN"}]},
+            [Final("a", words=(Word("a"),)), UtteranceEnded()],
+        ),
+        ({"type": "Turn", "transcript": "a b", "utterance": "a b", "words": []}, [Interim("a b", is_eager=True)]),
         ({"type": "Turn", "transcript": "a", "words": "odd"}, [Interim("a")]),
         ({"type": "SpeechStarted", "timestamp": 100}, []),
         ({"type": "Termination"}, []),
         ({"type": "Warning", "warning_code": 1, "warning": "a text"}, []),
-        ({"type": "Error", "error_code": 1008, "error": "a text"}, [Failed("error_1008", "*")]),
+        ({"type": "Error", "error_code": 1008, "error": "a text"}, [Failed("error_1008", "*", "a text")]),
         ({"type": "Error", "error_code": "a text"}, [Failed("provider_error", "*")]),
         ({"type": "Error"}, [Failed("error_frame", "*")]),
         ({}, []),

@@ -55,7 +55,7 @@ def test_context_used_again_is_a_new_exchange() -> None:
 def test_context_without_an_id_or_a_known_format_is_followed() -> None:
     dialect = speech()
     assert asked(dialect, transcript="x") == [Began(Modality.TTS), TextIn("x")]
-    assert told(dialect, type="chunk", data="AAAA", done=False) == [AudioOut(None)]
+    assert told(dialect, type="chunk", data="AAAA", done=False) == [AudioOut(None, audio="AAAA")]
 
 
 def test_cancel_ends_one_context() -> None:
@@ -69,12 +69,13 @@ def test_cancel_ends_one_context() -> None:
     ("message", "expected"),
     [
         ({"context_id": "a", "error_code": "quota_exceeded"}, Failed("quota_exceeded", "a")),
-        ({"context_id": "a", "error": "a text", "status_code": 400}, Failed("error_400", "a")),
-        ({"error": "a text"}, Failed("error_frame", "*")),
+        ({"context_id": "a", "error": "a text", "status_code": 400}, Failed("error_400", "a", "a text")),
+        ({"error": "a" * 501}, Failed("error_frame", "*", "a" * 500)),
+        ({"error": "old", "message": "new", "status_code": 400}, Failed("error_400", "*", "new")),
         ({"error_code": "a text of its own", "status_code": 500}, Failed("error_500", "*")),
     ],
 )
-def test_errors_name_a_code_and_no_text(message: dict[str, object], expected: Event) -> None:
+def test_errors_name_a_code_and_keep_the_text_apart(message: dict[str, object], expected: Event) -> None:
     dialect = speech()
     asked(dialect, context_id="a", transcript="x")
     assert told(dialect, type="error", done=True, **message) == [expected]
@@ -97,7 +98,7 @@ def test_contexts_over_the_limit_are_not_followed() -> None:
     ("message", "expected"),
     [
         ({"type": "turn.update", "transcript": "a"}, [Interim("a")]),
-        ({"type": "turn.eager_end", "transcript": "a"}, [Interim("a")]),
+        ({"type": "turn.eager_end", "transcript": "a"}, [Interim("a", is_eager=True)]),
         ({"type": "turn.end", "transcript": "a"}, [Final("a"), UtteranceEnded()]),
         ({"type": "turn.end", "transcript": ""}, []),
         ({"type": "turn.update", "transcript": None}, []),

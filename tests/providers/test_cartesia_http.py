@@ -48,7 +48,8 @@ def test_utterance_that_is_finalised_ends_with_the_answer_to_it() -> None:
         ("transcript", {"text": "a", "is_final": False}, [Interim("a")]),
         ("transcript", {"text": "", "is_final": True}, []),
         ("error", {"error_code": "quota_exceeded"}, [Failed("quota_exceeded", "*")]),
-        ("error", {"message": "a text"}, [Failed("provider_error", "*")]),
+        ("error", {"message": "a text"}, [Failed("provider_error", "*", "a text")]),
+        ("error", {"error": "a" * 501}, [Failed("provider_error", "*", "a" * 500)]),
         ("news", {}, []),
     ],
 )
@@ -90,7 +91,7 @@ def test_events_with_an_odd_one_between_lose_nothing() -> None:
     dialect = CartesiaSpeechRequest(RequestHead("POST", "/tts/sse"))
     dialect.answered(ResponseHead(200, "text/event-stream"))
     body = b'data: {"type":"chunk","data":"AAAA"}\n\ndata: {"type":5}\n\ndata: {"type":"done","done":true}\n\n'
-    assert list(dialect.decode(Frame(Side.PROVIDER, Kind.BODY, 0, body))) == [AudioOut(None), Finished()]
+    assert list(dialect.decode(Frame(Side.PROVIDER, Kind.BODY, 0, body))) == [AudioOut(None, audio="AAAA"), Finished()]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from voicegw_sidecar.events import (
     StreamDuration,
     TextIn,
     UtteranceEnded,
+    Word,
 )
 from voicegw_sidecar.providers.deepgram_listen import DeepgramListen
 from voicegw_sidecar.providers.deepgram_speak import DeepgramSpeak
@@ -26,6 +27,7 @@ from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, Side
 
 SOUND = bytes(480)
+X = (Word("x", 0.0, 1.0),)
 
 
 def results(transcript: str | None, end: float | None = None, **more: Any) -> dict[str, Any]:
@@ -59,9 +61,9 @@ def speak() -> DeepgramSpeak:
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        (results("a", 1.0), [Final("a", 1.0, 0.0)]),
+        (results("a", 1.0), [Final("a", 1.0, 0.0, words=X)]),
         (results("a"), [Final("a")]),
-        (results("a", 1.0, speech_final=True), [Final("a", 1.0, 0.0), UtteranceEnded()]),
+        (results("a", 1.0, speech_final=True), [Final("a", 1.0, 0.0, words=X), UtteranceEnded()]),
         (results("", speech_final=True), [UtteranceEnded()]),
         (results(None, from_finalize=True), [UtteranceEnded()]),
         (results("a", is_final=False), [Interim("a")]),
@@ -82,7 +84,9 @@ def speak() -> DeepgramSpeak:
         ({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": -1}, [UtteranceEnded()]),
         ({"type": "Metadata", "duration": 2.5}, [StreamDuration(2.5)]),
         ({"type": "Metadata"}, []),
-        ({"type": "Error", "description": "a text"}, [Failed("provider_error", "*")]),
+        ({"type": "Error", "description": "a text"}, [Failed("provider_error", "*", "a text")]),
+        ({"type": "Error", "description": "a" * 501}, [Failed("provider_error", "*", "a" * 500)]),
+        ({"type": "Error"}, [Failed("provider_error", "*")]),
         ({"type": "ConfigureSuccess"}, []),
         ([], []),
     ],
@@ -102,7 +106,20 @@ def test_gap_after_an_utterance_that_has_ended_does_not_end_the_next() -> None:
 def test_a_message_that_cannot_be_read_loses_no_other() -> None:
     dialect = listen()
     assert told(dialect, {"type": "Results", "is_final": "yes", "channel": "odd"}) == []
-    assert told(dialect, results("a", 1.0)) == [Final("a", 1.0, 0.0)]
+    assert told(dialect, results("a", 1.0)) == [Final("a", 1.0, 0.0, words=X)]
+
+
+def test_a_final_piece_says_its_words_as_they_are_written_and_its_language() -> None:
+    words = [
+        {"word": "où", "punctuated_word": "Où", "start": 0.5, "end": 0.75, "confidence": 0.5, "speaker": 0},
+        {"word": "ça", "start": 0.75, "end": 1.0, "confidence": 0.25},
+        {"start": 1.0, "end": 1.0},
+    ]
+    best = {"transcript": "Où ça", "words": words, "languages": ["fr", "en"], "confidence": 0.375}
+    message = {"type": "Results", "is_final": True, "channel": {"alternatives": [best]}}
+    heard = (Word("Où", 0.5, 0.75, 0.5, "0"), Word("ça", 0.75, 1.0, 0.25))
+    assert told(listen(), message) == [Final("Où ça", 1.0, 0.5, words=heard, language="fr", confidence=0.375)]
+    assert told(listen(), message | {"is_final": False}) == [Interim("Où ça")]
 
 
 def test_default_voice_is_named() -> None:
@@ -118,7 +135,7 @@ def test_flush_of_nothing_ends_nobodys_utterance(answers_empty_flushes: bool) ->
     if answers_empty_flushes:
         assert told(dialect, {"type": "Flushed"}) == []
     events += [*told(dialect, SOUND), *told(dialect, {"type": "Flushed"})]
-    assert events == [AudioOut(0.01, "0"), Finished("0"), AudioOut(0.01, "1"), Finished("1")]
+    assert events == [AudioOut(0.01, "0", SOUND), Finished("0"), AudioOut(0.01, "1", SOUND), Finished("1")]
 
 
 def test_sound_under_way_when_cleared_is_not_the_next_utterances() -> None:
@@ -128,7 +145,7 @@ def test_sound_under_way_when_cleared_is_not_the_next_utterances() -> None:
     asked(dialect, "Speak", "B")
     assert told(dialect, SOUND) == []
     told(dialect, {"type": "Cleared"})
-    assert told(dialect, SOUND) == [AudioOut(0.01, "1")]
+    assert told(dialect, SOUND) == [AudioOut(0.01, "1", SOUND)]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +169,8 @@ def test_a_close_finishes_only_what_was_asked_to_be_finished(
     assert list(dialect.ended(side, end)) == expected
 
 
-def test_error_names_a_code_and_no_text() -> None:
-    assert told(speak(), {"type": "Error", "err_code": "NET-0001", "err_msg": "text"}) == [Failed("NET-0001", "*")]
+def test_error_names_a_code_and_keeps_the_text_apart() -> None:
+    error = {"type": "Error", "err_code": "NET-0001", "err_msg": "a" * 501}
+    assert told(speak(), error) == [Failed("NET-0001", "*", "a" * 500)]
     assert told(speak(), {"type": "Error", "code": "a text of its own"}) == [Failed("provider_error", "*")]
     assert told(speak(), {"type": "Warning", "code": "X", "description": "text"}) == []

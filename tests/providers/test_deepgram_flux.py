@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from voicegw_sidecar.dialects.base import Ask
-from voicegw_sidecar.events import AudioOut, Began, Event, Failed, Final, Finished, Interim, Used, UtteranceEnded
+from voicegw_sidecar.events import AudioOut, Began, Event, Failed, Final, Finished, Interim, Used, UtteranceEnded, Word
 from voicegw_sidecar.providers import BY_ID
 from voicegw_sidecar.providers.deepgram_listen import DeepgramFlux, DeepgramPrerecorded
 from voicegw_sidecar.providers.deepgram_speak import DeepgramFluxSpeak, DeepgramSpeak, DeepgramSpeech
@@ -38,21 +38,25 @@ def turn(event: str, transcript: str | None = "a", words: object = None) -> dict
     ("message", "expected"),
     [
         (turn("StartOfTurn"), [Interim("a")]),
-        (turn("EagerEndOfTurn"), [Interim("a")]),
+        (turn("EagerEndOfTurn"), [Interim("a", is_eager=True)]),
+        (turn("TurnResumed"), [Interim("a")]),
         (turn("Update", ""), []),
-        (turn("EndOfTurn", words=[{"word": "a", "end": 1.5}]), [Final("a", 1.5), UtteranceEnded()]),
+        (turn("EndOfTurn", words=[{"word": "a", "end": 1.5}]),
+         [Final("a", 1.5, words=(Word("a", end_s=1.5),)), UtteranceEnded()]),
         (
             turn("EndOfTurn", words=[{"start": 0.5, "end": 0.9}, {"start": 1.0, "end": 1.5}]),
             [Final("a", 1.5, 0.5), UtteranceEnded()],
         ),
-        (turn("EndOfTurn", words=[{"word": "a"}]), [Final("a"), UtteranceEnded()]),
+        (turn("EndOfTurn", words=[{"word": "a"}]), [Final("a", words=(Word("a"),)), UtteranceEnded()]),
+        (turn("EndOfTurn") | {"languages": ["es", "en"]}, [Final("a", language="es"), UtteranceEnded()]),
         (turn("EndOfTurn", ""), []),
         ({"type": "Connected"}, []),
         ({"type": "ConfigureFailure"}, []),
         ({"type": "Error", "code": "X_Y"}, [Failed("X_Y", "*")]),
+        ({"type": "Error", "code": "X_Y", "description": "a text"}, [Failed("X_Y", "*", "a text")]),
         ({"type": "Error", "code": "a text of its own"}, [Failed("provider_error", "*")]),
     ],
-)
+)  # fmt: skip
 def test_messages_of_turns(message: dict[str, Any], expected: list[Event]) -> None:
     assert told(flux(), **message) == expected
 
@@ -73,7 +77,7 @@ def test_first_text_of_an_utterance_asks_and_the_rest_belongs_to_it(kind: type[D
 def test_flux_without_a_rate_does_not_tell_its_seconds() -> None:
     dialect = DeepgramFluxSpeak(RequestHead("GET", "/v2/speak", (("encoding", "linear16"),)))
     dialect.decode(said("Speak", "A"))
-    assert list(dialect.decode(Frame(Side.PROVIDER, Kind.BINARY, 0, SOUND))) == [AudioOut(None, "0")]
+    assert list(dialect.decode(Frame(Side.PROVIDER, Kind.BINARY, 0, SOUND))) == [AudioOut(None, "0", SOUND)]
 
 
 def test_flux_ends_a_turn_once() -> None:

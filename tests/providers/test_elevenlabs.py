@@ -9,7 +9,18 @@ import msgspec
 import pytest
 
 from voicegw_sidecar.dialects.base import Ask
-from voicegw_sidecar.events import AudioOut, Began, Event, Failed, Final, Finished, Stopped, TextIn, UtteranceEnded
+from voicegw_sidecar.events import (
+    AudioOut,
+    Began,
+    Event,
+    Failed,
+    Final,
+    Finished,
+    Stopped,
+    TextIn,
+    UtteranceEnded,
+    Word,
+)
 from voicegw_sidecar.providers.elevenlabs import ELEVENLABS, ElevenLabsSpeech
 from voicegw_sidecar.providers.elevenlabs_sockets import (
     CONTEXT_LIMIT,
@@ -91,7 +102,7 @@ def test_text_after_a_flush_is_not_the_end_of_it() -> None:
 def test_default_context_is_followed_under_whatever_name_it_is_given() -> None:
     dialect = contexts()
     asked(dialect, text="One. ")
-    assert told(dialect, audio=SOUND, contextId="of-their-own") == [AudioOut(0.01)]
+    assert told(dialect, audio=SOUND, contextId="of-their-own") == [AudioOut(0.01, audio=SOUND)]
     assert told(dialect, isFinal=True, contextId="of-their-own") == [Finished()]
 
 
@@ -105,16 +116,16 @@ def test_contexts_over_the_limit_are_not_followed() -> None:
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"error": "voice_not_found", "contextId": "a"}, Failed("voice_not_found", "a")),
-        ({"error": "a text of its own", "code": 1008}, Failed("error_1008", "*")),
+        ({"error": "voice_not_found", "contextId": "a", "message": "x"}, Failed("voice_not_found", "a", "x")),
+        ({"error": "a text of its own", "code": 1008}, Failed("error_1008", "*", "a text of its own")),
         ({"error": 1008, "code": "a text"}, Failed("provider_error", "*")),
-        ({"error": "input_timeout_exceeded"}, Failed("input_timeout_exceeded", "*")),
+        ({"error": "quota_exceeded", "message": "a" * 501}, Failed("quota_exceeded", "*", "a" * 500)),
     ],
 )
-def test_errors_name_a_code_and_no_text(message: dict[str, Any], expected: Event) -> None:
+def test_errors_name_a_code_and_keep_the_text_apart(message: dict[str, Any], expected: Event) -> None:
     dialect = contexts()
     asked(dialect, text="One. ", context_id="a")
-    assert told(dialect, message="a text", **message) == [expected]
+    assert told(dialect, **message) == [expected]
 
 
 def test_asking_changes_nothing_and_tells_what_begins() -> None:
@@ -180,6 +191,20 @@ def test_commit_that_comes_once_though_asked_for_twice_is_final() -> None:
     assert told(dialect, **copy) == [Final("a", 1.5, 0.5), UtteranceEnded()]
     assert told(dialect, message_type="committed_transcript", text="b") == [Final("b")]
     assert told(dialect, **{**copy, "words": None}) == [UtteranceEnded()]
+
+
+def test_words_and_language_come_with_the_only_copy_of_a_commit() -> None:
+    query = (("model_id", "scribe_v2_realtime"), ("include_timestamps", "true"))
+    words = [
+        {"text": "Hi", "start": 0.5, "end": 1.0, "type": "word", "logprob": 0.0, "speaker_id": "speaker_0"},
+        {"text": " ", "start": 1.0, "end": 1.1, "type": "spacing", "logprob": 0.0},
+        {"text": "you", "start": 1.1, "end": 1.5, "type": "word", "logprob": 0.5},
+    ]
+    message = {"message_type": "committed_transcript_with_timestamps", "text": "Hi you", "language_code": "en"}
+    heard = (Word("Hi", 0.5, 1.0, 1.0, "speaker_0"), Word("you", 1.1, 1.5))
+    dialect = ElevenLabsScribe(RequestHead("GET", "/v1/speech-to-text/realtime", query))
+    assert told(dialect, **message, words=words) == [
+        Final("Hi you", 1.5, 0.5, words=heard, language="en"), UtteranceEnded()]  # fmt: skip
 
 
 @pytest.mark.parametrize("audio", ["", "A", "not base64 é", "===="])

@@ -69,7 +69,9 @@ class LiveKitPhone(io.AudioOutput):
         self.on_playback_finished(playback_position=heard_s, interrupted=self._is_cleared)
 
 
-class _Microphone(io.AudioInput):
+class Microphone(io.AudioInput):
+    """What the agent hears."""
+
     def __init__(self, mouth: Mouth) -> None:
         super().__init__(label="microphone")
         self._mouth = mouth
@@ -102,7 +104,7 @@ async def answered_by_livekit(base: str) -> AsyncIterator[LiveKitPhone]:
             turn_handling={"turn_detection": "vad"},
         )
         phone = LiveKitPhone()
-        session.input.audio, session.output.audio = _Microphone(phone.mouth), phone
+        session.input.audio, session.output.audio = Microphone(phone.mouth), phone
         await session.start(_Desk(instructions="You answer the phone. Be brief."))
         try:
             _ = session.say(GREETING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicegw_sidecar.wire.multipart import PARTS_LIMIT, boundary, parts, with_field
+from voicegw_sidecar.wire.multipart import PARTS_LIMIT, Part, boundary, form, parts, with_field
 
 BODY = (
     b'preamble\r\n--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
@@ -61,3 +61,25 @@ def test_a_field_that_is_missing_is_put_first_and_a_file_of_that_name_is_none() 
 def test_no_more_parts_are_looked_at_than_an_upload_has() -> None:
     body = b"".join(b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nv\r\n' for _ in range(1000)) + b"--x--\r\n"
     assert len(parts(body, b"x")) == PARTS_LIMIT
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"RI\r\nFF\r\n", b"--voicegw-form-0--\r\n", b"\r\n--voicegw-form-0\r\n--voicegw-form-1", bytes(range(256))],
+)
+def test_a_form_that_was_written_is_read_as_it_was(data: bytes) -> None:
+    file = Part("file", True, data, "a.wav", "audio/wav")
+    written = form([("model", "whisper-1"), ("prompt", 'a\r\nb "é"')], file)
+    mark = boundary(written.content_type)
+    assert mark is not None
+    assert parts(written.body, mark) == [
+        Part("model", False, b"whisper-1"),
+        Part("prompt", False, 'a\r\nb "é"'.encode()),
+        file,
+    ]
+    assert written.body.endswith(b"\r\n--" + mark + b"--\r\n")
+
+
+def test_no_name_and_no_type_begins_another_line() -> None:
+    written = form([], Part("file", True, b"RIFF", 'a"\r\nX: y.wav', "audio/wav\r\nX: y"))
+    assert b'filename="a%22%0D%0AX: y.wav"\r\nContent-Type: audio/wavX: y\r\n\r\nRIFF' in written.body

@@ -6,8 +6,6 @@ Shown to the operator at start and by ``check``, so that no setting is silently 
 from __future__ import annotations
 
 NOT_IN_FORCE = (
-    # Unified endpoints.
-    "projects.*.routing.failover",
     # Operations.
     "projects.*.branding",
     "storage.retention_days",

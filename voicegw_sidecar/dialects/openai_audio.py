@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, decode_json, is_event_stream
 from voicegw_sidecar.events import (
+    MESSAGE_LIMIT_CHARS,
     AudioOut,
     Began,
     Event,
@@ -46,6 +47,7 @@ _NAME_LIMIT_BYTES = 256
 class _ErrorBody(Struct, frozen=True):
     code: str | int | None = None
     type: str | None = None
+    message: str | None = None
 
 
 class _SpeechRequest(Struct, frozen=True):
@@ -138,7 +140,7 @@ class OpenAISpeech(HttpDialect):
             return
         audio = event.audio or event.delta
         if audio:
-            yield AudioOut(self._seconds(base64_size(len(audio), audio.count("=", -2))))
+            yield AudioOut(self._seconds(base64_size(len(audio), audio.count("=", -2))), audio=audio)
         used = event.usage
         if used is not None and (used.input_tokens is not None or used.output_tokens is not None):
             yield Used(Usage(input_tokens=used.input_tokens, output_audio_tokens=used.output_tokens))
@@ -244,4 +246,5 @@ def _number(value: float | str | None) -> float | None:
 
 def _failed(error: _ErrorBody | None) -> Failed:
     error = error or _ErrorBody()
-    return Failed(short_code(error.code) or short_code(error.type) or "provider_error")
+    code = short_code(error.code) or short_code(error.type) or "provider_error"
+    return Failed(code, message=(error.message or "")[:MESSAGE_LIMIT_CHARS])

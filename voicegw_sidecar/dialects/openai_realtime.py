@@ -18,6 +18,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from voicegw_sidecar.dialects.base import NO_EVENTS, Ask, SocketDialect, decode_json
 from voicegw_sidecar.events import (
+    MESSAGE_LIMIT_CHARS,
     AudioOut,
     Began,
     Event,
@@ -51,6 +52,7 @@ _TEXT_DELTAS = frozenset({
     "response.audio_transcript.delta",
 })  # fmt: skip
 _CALL_DELTA = "response.function_call_arguments.delta"
+_NOTHING_TO_COMMIT = "input_audio_buffer_commit_empty"  # the provider has committed by itself
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 
 
@@ -132,6 +134,7 @@ class _Usage(Struct, frozen=True):
 class _ErrorBody(Struct, frozen=True):
     code: str | None = None
     type: str | None = None
+    message: str | None = None
 
 
 class _StatusDetails(Struct, frozen=True):
@@ -144,6 +147,10 @@ class _Response(Struct, frozen=True):
     status_details: _StatusDetails | None = None
     usage: _Usage | None = None
     audio: _Audio | None = None
+
+
+class _Language(Struct, frozen=True):
+    code: str | None = None
 
 
 class _Message(Struct, frozen=True):
@@ -159,6 +166,7 @@ class _Message(Struct, frozen=True):
     session: _Session | None = None
     response: _Response | None = None
     usage: _Usage | None = None
+    languages: list[_Language] | None = None
     error: _ErrorBody | None = None
 
 
@@ -179,7 +187,7 @@ class OpenAIRealtime(SocketDialect):
         self._answers_itself = True
         self._ended_at: dict[str, float | None] = {}  # items that were spoken to their end and not committed yet
         self._speech: tuple[float | None] | None = None  # the end of the speech that no response answers yet
-        self._items: set[str] = set()
+        self._items: dict[str, str] = {}  # what is being transcribed, and its text so far
         self._responses: dict[str, PcmFormat | None] = {}
 
     opens_later = True
@@ -239,6 +247,9 @@ class OpenAIRealtime(SocketDialect):
                 return self._stopped(message)
             case "input_audio_buffer.committed":
                 return self._committed(message.item_id)
+            case "error" if self._is_transcription and (message.error or _ErrorBody()).code != _NOTHING_TO_COMMIT:
+                # it answers a request, not an item: no exchange has this key
+                return (_failed(message.error, ""),)
             case "response.created" if message.response is not None:
                 return self._created(message.response)
             case "response.done" if message.response is not None:
@@ -285,7 +296,7 @@ class OpenAIRealtime(SocketDialect):
         """Begin the transcription of an item, unless it has begun."""
         if item_id in self._items or len(self._items) >= ITEM_LIMIT:
             return NO_EVENTS
-        self._items.add(item_id)
+        self._items[item_id] = ""
         return (Began(Modality.STT, item_id, self._transcriber),)
 
     def _transcribed(self, what: str, message: _Message) -> Iterator[Event]:
@@ -293,17 +304,20 @@ class OpenAIRealtime(SocketDialect):
         match what:
             case "delta" if message.delta:
                 yield from self._item(item_id)
-                yield Interim(message.delta, item_id)
+                if item_id in self._items:
+                    self._items[item_id] += message.delta
+                yield Interim(self._items.get(item_id, message.delta), item_id)
             case "completed":
                 yield from self._item(item_id)
-                self._items.discard(item_id)
+                self._items.pop(item_id, None)
                 if message.transcript:
-                    yield Final(message.transcript, key=item_id)
+                    languages = [language.code for language in message.languages or () if language.code]
+                    yield Final(message.transcript, key=item_id, language=languages[0] if languages else None)
                 yield from _reported(message.usage, item_id)
                 yield Finished(item_id)
             case "failed":
-                self._items.discard(item_id)
-                yield Failed(_code(message.error), item_id)
+                self._items.pop(item_id, None)
+                yield _failed(message.error, item_id)
             case _:
                 pass
 
@@ -326,7 +340,7 @@ class OpenAIRealtime(SocketDialect):
             case "cancelled":
                 yield Stopped(response.id)
             case "failed":
-                yield Failed(_code((response.status_details or _StatusDetails()).error), response.id)
+                yield _failed((response.status_details or _StatusDetails()).error, response.id)
             case _:
                 yield Finished(response.id)
 
@@ -346,6 +360,7 @@ def _pcm(wanted: _Format | None, flat: str | None, known: PcmFormat | None) -> P
     return pcm_format(encoding, (wanted.rate if wanted is not None else None) or rate_hz)
 
 
-def _code(error: _ErrorBody | None) -> str:
+def _failed(error: _ErrorBody | None, key: str) -> Failed:
     error = error or _ErrorBody()
-    return short_code(error.code) or short_code(error.type) or "provider_error"
+    code = short_code(error.code) or short_code(error.type) or "provider_error"
+    return Failed(code, key, (error.message or "")[:MESSAGE_LIMIT_CHARS])

@@ -117,14 +117,15 @@ class PriceBook:
     def dearest(self, item: Priced) -> Cost:
         """Price an exchange as the dearest model of its provider would be: a flagged estimate, or unknown."""
         own = [name.partition("/")[2] for name in self._overrides if name.startswith(f"{item.provider}/")]
-        candidates = [*own, *_catalogue_models(item.catalogue_provider)]
+        candidates = [*own, *catalogue_models(item.catalogue_provider)]
         costs = [self.cost(replace(item, model=model, catalogue_model=None)).nanousd for model in candidates]
         known = [nanousd for nanousd in costs if nanousd is not None]
         return Cost(max(known), CostSource.ESTIMATE, estimated=True) if known else UNKNOWN_COST
 
 
 @lru_cache(maxsize=64)
-def _catalogue_models(provider: str | None) -> tuple[str, ...]:
+def catalogue_models(provider: str | None) -> tuple[str, ...]:
+    """Return the models of a provider that the catalogue has prices for."""
     found = [entry for entry in voice_prices.data.providers if entry.id == provider]
     return tuple(model.id for entry in found for model in entry.models)
 

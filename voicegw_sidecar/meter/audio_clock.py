@@ -9,21 +9,25 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 
-from voicegw_sidecar.wire.pcm import WINDOW_S, PcmFormat, levels
+from voicegw_sidecar.wire.pcm import (
+    NOISE_RISE,
+    ONSET_S,
+    SILENCE_LEVEL,
+    VOICE_OVER_NOISE,
+    WINDOW_S,
+    PcmFormat,
+    levels,
+)
 
 READ_S = 10.0
 """Seconds of one frame whose loudness is read, and at most `READ_BYTES` of it."""
 READ_BYTES = 512 * 1024
 KEPT_FRAMES = 4096  # over three minutes of 50 ms frames: finals come within seconds of their speech
 KEPT_STRETCHES = 1024  # a person who speaks has one or two in a second
-_ONSET_S = 0.03  # loud for less is a click or a tap: the shortest syllable is longer
 _GAP_S = 0.2  # quiet for less is within a word or between two
 _TAIL_S = 0.25  # what sounds on after the end of a word, as a recogniser places it, begins nothing
 _PAUSE_S = 1.5  # after more silence than this a recogniser has ended the utterance: what came before is another sound
 _SAME_S = 1e-6
-_SILENCE_LEVEL = 200  # of 32767, about -44 dBFS: below it a telephone line is quiet
-_VOICE_OVER_NOISE = 3.0
-_NOISE_RISE = 1.005  # per 10 ms window: forgets a quiet room in some seconds, ignores a syllable
 
 
 class AudioClock:
@@ -36,7 +40,7 @@ class AudioClock:
         self._kept_from_s = 0.0
         self._ends_s: list[float] = []
         self._times_ns: list[int] = []
-        self._noise_level = float(_SILENCE_LEVEL)
+        self._noise_level = float(SILENCE_LEVEL)
         self._loud_from_s: float | None = None  # where it became loud, while it is
         self._stretch_starts_s: list[float] = []
         self._stretch_ends_s: list[float] = []
@@ -55,11 +59,11 @@ class AudioClock:
         tail_bytes -= (len(data) - tail_bytes) % 2  # samples begin at even bytes
         start_s = self.position_s - pcm.seconds(tail_bytes)
         for number, level in enumerate(levels(data[len(data) - tail_bytes :], pcm)):
-            if level > max(_SILENCE_LEVEL, self._noise_level * _VOICE_OVER_NOISE):
+            if level > max(SILENCE_LEVEL, self._noise_level * VOICE_OVER_NOISE):
                 self._loud(start_s + number * WINDOW_S, min(start_s + (number + 1) * WINDOW_S, self.position_s))
             else:
                 self._loud_from_s = None
-            self._noise_level = min(max(float(level), 1.0), self._noise_level * _NOISE_RISE)
+            self._noise_level = min(max(float(level), 1.0), self._noise_level * NOISE_RISE)
 
     def time_of(self, position_s: float) -> int | None:
         """Return when the audio at ``position_s`` was relayed; None before the first kept frame or without any."""
@@ -92,7 +96,7 @@ class AudioClock:
         self.voiced_until_s = until_s
         if self._loud_from_s is None:
             self._loud_from_s = from_s
-        if until_s - self._loud_from_s < _ONSET_S - _SAME_S:
+        if until_s - self._loud_from_s < ONSET_S - _SAME_S:
             return
         if self._stretch_ends_s and self._loud_from_s - self._stretch_ends_s[-1] < _GAP_S:
             self._stretch_ends_s[-1] = until_s

@@ -14,9 +14,22 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, decode_json, is_event_stream, prompted
-from voicegw_sidecar.events import Began, Event, Failed, Finished, Named, Reasoned, RequestComplete, TextOut, Used
+from voicegw_sidecar.events import (
+    MESSAGE_LIMIT_CHARS,
+    Began,
+    Event,
+    Failed,
+    Finished,
+    Named,
+    Reasoned,
+    RequestComplete,
+    TextOut,
+    ToolCall,
+    Used,
+)
 from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, ErrorShape, Provider
 from voicegw_sidecar.terms import NOTHING_USED, Modality, Usage
 from voicegw_sidecar.wire.body import BodyCopy, short_code
@@ -65,6 +78,7 @@ class _Block(Struct, frozen=True):
     type: str = ""
     text: str | None = None
     thinking: str | None = None
+    id: str | None = None
     name: str | None = None
     input: Raw = Raw(b"")
     content: str | list[_TextPart] | _TextPart | None = None
@@ -107,10 +121,12 @@ class _Delta(Struct, frozen=True):
     text: str = ""
     thinking: str = ""
     partial_json: str = ""
+    stop_reason: str | None = None
 
 
 class _Error(Struct, frozen=True):
     type: str | None = None
+    message: str | None = None
 
 
 class _Message(Struct, frozen=True):
@@ -127,6 +143,7 @@ class _Answer(Struct, frozen=True):
     content: list[_Block] | None = None
     content_block: _Block | None = None
     delta: _Delta | None = None
+    stop_reason: str | None = None
     usage: _Usage | None = None
     error: _Error | None = None
 
@@ -154,7 +171,9 @@ class AnthropicMessages(HttpDialect):
         self._events: SseSplitter | None = None
         self._model: str | None = None
         self._used = _Usage()
-        self._tool_name = ""
+        self._call = ToolCall(-1)
+        """The call that began last; its id and name are let go of with its first fragment."""
+        self._reason = ""
 
     def answered(self, head: ResponseHead) -> Iterable[Event]:
         """Choose how the body is read: by its type, not by what was asked for."""
@@ -181,10 +200,10 @@ class AnthropicMessages(HttpDialect):
 
     def _answer_complete(self) -> Iterable[Event]:
         if self._events is not None:
-            return [*self._event(self._events.rest()), Finished()]
+            return [*self._event(self._events.rest()), Finished(reason=self._reason)]
         body = self._answer.content()
         self._answer.clear()
-        return [*self._whole(body), Finished()]
+        return [*self._whole(body), Finished(reason=self._reason)]
 
     def _whole(self, body: bytes | None) -> Iterator[Event]:
         answer = decode_json(_answer, body)
@@ -198,9 +217,11 @@ class AnthropicMessages(HttpDialect):
                 yield Reasoned(block.thinking)
             if block.text:
                 yield TextOut(block.text)
-            called = f"{block.name or ''}{bytes(block.input).decode('utf-8', 'replace')}"
-            if called:
-                yield TextOut(called, is_call=True)
+            arguments = bytes(block.input).decode("utf-8", "replace")
+            if block.name or arguments:
+                self._call = ToolCall(self._call.index + 1, block.id or "", block.name or "", arguments)
+                yield TextOut(self._call.name + arguments, is_call=True, call=self._call)
+        self._reason = _REASONS.get(answer.stop_reason or "", "")
         yield from self._named(answer.model)
         yield from self._report(answer.usage)
 
@@ -209,16 +230,19 @@ class AnthropicMessages(HttpDialect):
         match event.type if event is not None else "":
             case "content_block_delta" if event is not None and event.delta is not None:
                 return self._fragment(event.delta)
-            case "content_block_start" if event is not None:
-                self._tool_name = (event.content_block or _Block()).name or ""
+            case "content_block_start" if event is not None and event.content_block is not None:
+                self._begin_call(event.content_block)
             case "message_start" if event is not None and event.message is not None:
                 used = event.message.usage
-                begun = None if used is None else msgspec.structs.replace(used, output_tokens=None)
+                begun = None if used is None else replace(used, output_tokens=None)
                 return [*self._named(event.message.model), *self._report(begun)]
+            case "content_block_stop" if self._call.name:  # not one fragment came
+                return self._fragment(_Delta("input_json_delta"))
             case "message_delta" if event is not None:
+                self._reason = _REASONS.get((event.delta or _Delta()).stop_reason or "", self._reason)
                 return self._report(event.usage)
             case "message_stop":
-                return (Finished(),)
+                return (Finished(reason=self._reason),)
             case "error" if event is not None:
                 return (_failed(event.error),)
             case _:
@@ -231,12 +255,17 @@ class AnthropicMessages(HttpDialect):
                 return (TextOut(delta.text),)
             case "thinking_delta" if delta.thinking:
                 return (Reasoned(delta.thinking),)
-            case "input_json_delta" if delta.partial_json or self._tool_name:
+            case "input_json_delta" if delta.partial_json or self._call.name:
                 # the first fragment is often empty, and all there is of a call without arguments
-                name, self._tool_name = self._tool_name, ""
-                return (TextOut(name + delta.partial_json, is_call=True),)
+                call = replace(self._call, arguments=delta.partial_json)
+                self._call = ToolCall(call.index)
+                return (TextOut(call.name + delta.partial_json, is_call=True, call=call),)
             case _:
                 return NO_EVENTS
+
+    def _begin_call(self, block: _Block) -> None:
+        if block.name:
+            self._call = ToolCall(self._call.index + 1, block.id or "", block.name)
 
     def _named(self, model: str | None) -> Iterator[Event]:
         if self._model is None and model:
@@ -267,7 +296,20 @@ def _content_chars(content: str | list[_Block] | None) -> int:
 
 
 def _failed(error: _Error | None) -> Failed:
-    return Failed(short_code((error or _Error()).type) or "provider_error")
+    told = error or _Error()
+    return Failed(short_code(told.type) or "provider_error", message=(told.message or "")[:MESSAGE_LIMIT_CHARS])
+
+
+_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+"""Why an answer ended, in OpenAI's words."""
 
 
 _BUDGET_CODES = ("budget_exceeded", "budget_throttled", "unpriced_model")

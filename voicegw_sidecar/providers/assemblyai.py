@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, SocketDialect, decode_json
 from voicegw_sidecar.events import (
+    MESSAGE_LIMIT_CHARS,
     AudioIn,
     Began,
     Deferred,
@@ -29,6 +30,7 @@ from voicegw_sidecar.events import (
     RequestComplete,
     StreamDuration,
     UtteranceEnded,
+    Word,
 )
 from voicegw_sidecar.providers.base import AuthStyle, Baseline, Endpoint, ErrorShape, JobState, Provider
 from voicegw_sidecar.terms import Modality, Usage
@@ -38,6 +40,7 @@ from voicegw_sidecar.wire.pcm import pcm_format
 
 _RATE_HZ = 16_000  # what is heard where the query names no rate
 _MS_PER_S = 1000
+_NOBODY = "UNKNOWN"  # the speaker of words too few to tell
 
 
 class _Word(Struct, frozen=True):
@@ -50,20 +53,38 @@ class _Configuration(Struct, frozen=True):
     model: str | None = None
 
 
+class _SpokenWord(_Word, frozen=True):
+    confidence: float | None = None
+    speaker: str | None = None
+
+
+class _Spoken(Struct, frozen=True):
+    """What the end of a turn says of its words: most messages are no end, and theirs are not read so closely."""
+
+    words: list[_SpokenWord] | None = None
+    language_code: str | None = None
+
+
 class _Message(Struct, frozen=True):
-    """Any message of the socket; a turn grows until ``end_of_turn``."""
+    """Any message of the socket; a turn grows until ``end_of_turn``.
+
+    ``utterance`` is told where the words so far make a whole: the person may have come to an end.
+    """
 
     type: str = ""
     configuration: _Configuration | None = None
     turn_order: int | None = None
     end_of_turn: bool | None = None
     transcript: str | None = None
+    utterance: str | None = None
     words: list[_Word] | None = None
     session_duration_seconds: float | None = None
     error_code: int | str | None = None
+    error: str | None = None
 
 
 _message = msgspec.json.Decoder(_Message)
+_spoken = msgspec.json.Decoder(_Spoken)
 
 
 class AssemblyAIStream(SocketDialect):
@@ -95,11 +116,12 @@ class AssemblyAIStream(SocketDialect):
             case "Begin":
                 return self._begin(message.configuration)
             case "Turn":
-                return self._turn(message)
+                return self._turn(message, frame.data)
             case "Termination" if message.session_duration_seconds is not None:
                 return (StreamDuration(message.session_duration_seconds),)
             case "Error":
-                return (Failed(short_code(f"error_{message.error_code or 'frame'}") or "provider_error", key="*"),)
+                code = short_code(f"error_{message.error_code or 'frame'}") or "provider_error"
+                return (Failed(code, key="*", message=(message.error or "")[:MESSAGE_LIMIT_CHARS]),)
             case _:
                 return NO_EVENTS
 
@@ -110,21 +132,37 @@ class AssemblyAIStream(SocketDialect):
         model = self._model or (configuration or _Configuration()).model
         return (Began(Modality.STT, model=model, bills_session=True),)
 
-    def _turn(self, turn: _Message) -> Iterable[Event]:
+    def _turn(self, turn: _Message, data: bytes) -> Iterable[Event]:
         """Take a turn as far as it has come; its end may be sent a second time, formatted."""
         words = turn.words or []
         text = turn.transcript or " ".join([word.text for word in words]).strip()
         if not text:
             return NO_EVENTS
         if not turn.end_of_turn:
-            return (Interim(text),)
+            return (Interim(text, is_eager=bool(turn.utterance)),)
         if turn.turn_order is not None and turn.turn_order == self._ended_turn:
             return NO_EVENTS
         self._ended_turn = turn.turn_order
         starts_s = [word.start / _MS_PER_S for word in words if word.start is not None]
         ends_s = [word.end / _MS_PER_S for word in words if word.end is not None]
-        final = Final(text, ends_s[-1] if ends_s else None, starts_s[0] if starts_s else None)
+        spoken = decode_json(_spoken, data) or _Spoken()
+        final = Final(
+            text,
+            ends_s[-1] if ends_s else None,
+            starts_s[0] if starts_s else None,
+            words=tuple([_word(word) for word in spoken.words or () if word.text]),
+            language=spoken.language_code,
+        )
         return (final, UtteranceEnded())
+
+
+def _word(word: _SpokenWord) -> Word:
+    speaker = None if word.speaker == _NOBODY else word.speaker
+    return Word(word.text, _seconds(word.start), _seconds(word.end), word.confidence, speaker)
+
+
+def _seconds(position_ms: float | None) -> float | None:
+    return None if position_ms is None else position_ms / _MS_PER_S
 
 
 class _JobRequest(Struct, frozen=True):

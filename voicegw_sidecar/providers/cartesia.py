@@ -24,6 +24,7 @@ from voicegw_sidecar.dialects.base import (
 )
 from voicegw_sidecar.dialects.openai_audio import OpenAITranscription
 from voicegw_sidecar.events import (
+    MESSAGE_LIMIT_CHARS,
     AudioOut,
     Began,
     Event,
@@ -67,7 +68,10 @@ class _Generation(Struct, frozen=True):
 
 
 class _Generated(Struct, frozen=True):
-    """A message of Cartesia; ``data`` stays base64: its length tells the seconds."""
+    """A message of Cartesia; ``data`` stays base64: its length tells the seconds.
+
+    An error has a ``message``, in older versions an ``error``.
+    """
 
     type: str = ""
     context_id: str | None = None
@@ -75,19 +79,28 @@ class _Generated(Struct, frozen=True):
     done: bool | None = None
     error_code: str | None = None
     status_code: int | None = None
+    message: str | None = None
+    error: str | None = None
 
 
 class _TurnMessage(Struct, frozen=True):
+    """A message of the turns socket; an error has a ``message``, in older versions an ``error``."""
+
     type: str = ""
     transcript: str | None = None
     error_code: str | None = None
+    message: str | None = None
+    error: str | None = None
 
 
 class _TranscriptMessage(Struct, frozen=True):
     type: str = ""
     is_final: bool | None = None
     text: str | None = None
+    language: str | None = None
     error_code: str | None = None
+    message: str | None = None
+    error: str | None = None
 
 
 _transcript_message = msgspec.json.Decoder(_TranscriptMessage)
@@ -150,14 +163,14 @@ class CartesiaSpeech(SocketDialect):
         match answer.type:
             case "error" if key:
                 self._contexts.pop(key, None)
-                return (Failed(_code(answer), key),)
+                return (_not_spoken(answer, key),)
             case "error":
                 self._contexts.clear()
-                return (Failed(_code(answer), key="*"),)
+                return (_not_spoken(answer, "*"),)
             case "chunk" if answer.data and key in self._contexts:
                 pcm = self._contexts[key]
                 size_bytes = base64_size(len(answer.data), answer.data.count("=", -2))
-                return (AudioOut(pcm.seconds(size_bytes) if pcm else None, key),)
+                return (AudioOut(pcm.seconds(size_bytes) if pcm else None, key, answer.data),)
             case "done" if answer.done is not False and key in self._contexts:
                 del self._contexts[key]
                 return (Finished(key),)
@@ -165,8 +178,9 @@ class CartesiaSpeech(SocketDialect):
                 return NO_EVENTS
 
 
-def _code(answer: _Generated) -> str:
-    return short_code(answer.error_code) or f"error_{answer.status_code or 'frame'}"
+def _not_spoken(answer: _Generated, key: str) -> Failed:
+    code = short_code(answer.error_code) or f"error_{answer.status_code or 'frame'}"
+    return Failed(code, key, (answer.message or answer.error or "")[:MESSAGE_LIMIT_CHARS])
 
 
 class CartesiaSpeechRequest(HttpDialect):
@@ -209,9 +223,9 @@ class CartesiaSpeechRequest(HttpDialect):
         match answer.type if answer is not None else "":
             case "chunk" if answer is not None and answer.data:
                 size_bytes = base64_size(len(answer.data), answer.data.count("=", -2))
-                yield AudioOut(self._pcm.seconds(size_bytes) if self._pcm else None)
+                yield AudioOut(self._pcm.seconds(size_bytes) if self._pcm else None, audio=answer.data)
             case "error" if answer is not None:
-                yield Failed(_code(answer))
+                yield _not_spoken(answer, "")
             case "done":
                 yield Finished()
             case _:
@@ -233,11 +247,11 @@ class CartesiaTurns(ListeningDialect):
             return NO_EVENTS
         match message.type:
             case "turn.update" | "turn.eager_end" if message.transcript:
-                return (Interim(message.transcript),)
+                return (Interim(message.transcript, is_eager=message.type == "turn.eager_end"),)
             case "turn.end" if message.transcript:
                 return (Final(message.transcript), UtteranceEnded())
             case "error":
-                return (Failed(short_code(message.error_code) or "provider_error", key="*"),)
+                return (_not_heard(message),)
             case _:
                 return NO_EVENTS
 
@@ -266,17 +280,23 @@ class CartesiaListen(ListeningDialect):
             case "transcript" if message.text and not message.is_final:
                 return (Interim(message.text),)
             case "transcript" if message.text:
+                final = Final(message.text, language=message.language)
                 is_end = self._ends_itself and not self._finalizing
-                return (Final(message.text), UtteranceEnded()) if is_end else (Final(message.text),)
+                return (final, UtteranceEnded()) if is_end else (final,)
             case "flush_done":
                 self._finalizing = max(0, self._finalizing - 1)
                 return (UtteranceEnded(),)
             case "done":
                 return (UtteranceEnded(),)
             case "error":
-                return (Failed(short_code(message.error_code) or "provider_error", key="*"),)
+                return (_not_heard(message),)
             case _:
                 return NO_EVENTS
+
+
+def _not_heard(told: _TurnMessage | _TranscriptMessage) -> Failed:
+    described = (told.message or told.error or "")[:MESSAGE_LIMIT_CHARS]
+    return Failed(short_code(told.error_code) or "provider_error", key="*", message=described)
 
 
 def _live_model(model: str, head: RequestHead) -> str:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from voicegw_sidecar.dialects.base import NO_EVENTS, HttpDialect, ListeningDialect, decode_json
 from voicegw_sidecar.events import (
+    MESSAGE_LIMIT_CHARS,
     Began,
     Event,
     Failed,
@@ -28,6 +29,7 @@ from voicegw_sidecar.events import (
     StreamDuration,
     Used,
     UtteranceEnded,
+    Word,
 )
 from voicegw_sidecar.terms import Modality, Usage
 from voicegw_sidecar.wire.body import BodyCopy, short_code
@@ -64,6 +66,7 @@ class _Listened(Struct, frozen=True):
     start: float | None = None
     duration: float | None = None
     last_word_end: float | None = None
+    description: str | None = None
 
 
 class _Bare(Struct, frozen=True):
@@ -84,6 +87,30 @@ class _TurnInfo(Struct, frozen=True):
     words: list[_Word] | None = None
     audio_window_end: float | None = None
     code: str | None = None
+    description: str | None = None
+
+
+class _SpokenWord(_Word, frozen=True):
+    word: str | None = None
+    punctuated_word: str | None = None
+    confidence: float | None = None
+    speaker: int | None = None
+
+
+class _Spoken(Struct, frozen=True):
+    """What a final transcript says of its words: most messages are not final, and theirs are not read."""
+
+    words: list[_SpokenWord] | None = None
+    languages: list[str] | None = None
+    confidence: float | None = None
+
+
+class _SpokenChannel(Struct, frozen=True):
+    alternatives: list[_Spoken] | None = None
+
+
+class _SpokenResults(Struct, frozen=True):
+    channel: _SpokenChannel | list[int] | None = None
 
 
 class _Metadata(Struct, frozen=True):
@@ -111,6 +138,8 @@ class _DurationOnly(Struct, frozen=True):
 _listened = msgspec.json.Decoder(_Listened)
 _bare = msgspec.json.Decoder(_Bare)
 _turn_info = msgspec.json.Decoder(_TurnInfo)
+_spoken_results = msgspec.json.Decoder(_SpokenResults)
+_spoken_turn = msgspec.json.Decoder(_Spoken)
 _transcribed = msgspec.json.Decoder(_Transcribed)
 _duration_only = msgspec.json.Decoder(_DurationOnly)
 
@@ -136,17 +165,17 @@ class DeepgramListen(ListeningDialect):
             return NO_EVENTS
         match message.type:
             case "Results":
-                return self._results(message)
+                return self._results(message, frame.data)
             case "UtteranceEnd":
                 return self._gap(message.last_word_end)
             case "Metadata" if message.duration is not None:
                 return (StreamDuration(message.duration * self._billed_channels),)
             case "Error":
-                return (Failed("provider_error", key="*"),)
+                return (Failed("provider_error", key="*", message=(message.description or "")[:MESSAGE_LIMIT_CHARS]),)
             case _:
                 return NO_EVENTS
 
-    def _results(self, message: _Listened) -> Iterable[Event]:
+    def _results(self, message: _Listened, data: bytes) -> Iterable[Event]:
         channel = message.channel
         best = channel.alternatives[0] if isinstance(channel, _Channel) and channel.alternatives else _Alternative()
         if not message.is_final:
@@ -156,7 +185,7 @@ class DeepgramListen(ListeningDialect):
             # what is relayed does not tell: the channels are billed each, or the audio is compressed
             events.append(StreamDuration(((message.start or 0.0) + message.duration) * self._billed_channels))
         if best.transcript:
-            final = _final(best.transcript, best.words)
+            final = _final(best.transcript, best.words, _best_spoken(data))
             self._spoken_until_s = max(self._spoken_until_s, final.speech_end_s or 0.0)
             events.append(final)
         if message.speech_final or message.from_finalize:
@@ -176,8 +205,28 @@ class DeepgramListen(ListeningDialect):
         return (UtteranceEnded(),)
 
 
-def _final(transcript: str, words: list[_Word] | None) -> Final:
-    return Final(transcript, words[-1].end, words[0].start) if words else Final(transcript)
+def _final(transcript: str, words: list[_Word] | None, spoken: _Spoken) -> Final:
+    """Return a final piece; where it was spoken is told by its words."""
+    end_s, start_s = (words[-1].end, words[0].start) if words else (None, None)
+    return Final(
+        transcript,
+        end_s,
+        start_s,
+        words=tuple([_word(word) for word in spoken.words or () if word.word]),
+        language=spoken.languages[0] if spoken.languages else None,
+        confidence=spoken.confidence,
+    )
+
+
+def _word(word: _SpokenWord) -> Word:
+    """Return a word as the transcript has it: with its punctuation, where there is any."""
+    speaker = None if word.speaker is None else str(word.speaker)
+    return Word(word.punctuated_word or word.word or "", word.start, word.end, word.confidence, speaker)
+
+
+def _best_spoken(data: bytes) -> _Spoken:
+    channel = (decode_json(_spoken_results, data) or _SpokenResults()).channel
+    return channel.alternatives[0] if isinstance(channel, _SpokenChannel) and channel.alternatives else _Spoken()
 
 
 def _without_channel(data: bytes) -> _Listened | None:
@@ -199,17 +248,18 @@ class DeepgramFlux(ListeningDialect):
         if message is None:
             return NO_EVENTS
         if message.type == "Error":
-            return (Failed(short_code(message.code) or "provider_error", key="*"),)
-        return self._turn(message) if message.type == "TurnInfo" else NO_EVENTS
+            described = (message.description or "")[:MESSAGE_LIMIT_CHARS]
+            return (Failed(short_code(message.code) or "provider_error", key="*", message=described),)
+        return self._turn(message, frame.data) if message.type == "TurnInfo" else NO_EVENTS
 
-    def _turn(self, message: _TurnInfo) -> Iterator[Event]:
+    def _turn(self, message: _TurnInfo, data: bytes) -> Iterator[Event]:
         if self._pcm is None and message.audio_window_end is not None:
             yield StreamDuration(message.audio_window_end)  # of compressed audio nothing else tells the seconds
         if message.event != "EndOfTurn":
             if message.transcript:
-                yield Interim(message.transcript)
+                yield Interim(message.transcript, is_eager=message.event == "EagerEndOfTurn")
         elif message.transcript:
-            yield _final(message.transcript, message.words)
+            yield _final(message.transcript, message.words, decode_json(_spoken_turn, data) or _Spoken())
             yield UtteranceEnded()
 
 

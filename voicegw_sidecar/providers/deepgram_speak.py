@@ -16,7 +16,17 @@ import msgspec
 from msgspec import Struct
 
 from voicegw_sidecar.dialects.base import NO_EVENTS, Ask, HttpDialect, SocketDialect, decode_json
-from voicegw_sidecar.events import AudioOut, Began, Event, Failed, Finished, RequestComplete, Stopped, TextIn
+from voicegw_sidecar.events import (
+    MESSAGE_LIMIT_CHARS,
+    AudioOut,
+    Began,
+    Event,
+    Failed,
+    Finished,
+    RequestComplete,
+    Stopped,
+    TextIn,
+)
 from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.body import short_code
 from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, ResponseHead, Side
@@ -29,10 +39,14 @@ _FLUSH_LIMIT = 1024  # flushes followed that the provider has not answered
 
 
 class _Spoken(Struct, frozen=True):
+    """A message of either side; an error of Aura has ``err_`` fields, one of Flux a ``code`` and a ``description``."""
+
     type: str = ""
     text: str | None = None
     err_code: str | int | None = None
+    err_msg: str | None = None
     code: str | int | None = None
+    description: str | None = None
 
 
 class _SpeakRequest(Struct, frozen=True):
@@ -97,7 +111,7 @@ class DeepgramSpeak(SocketDialect):
             return NO_EVENTS
         self._has_audio = True
         sounding = next((number for number in self._flushed if number is not None), self._number)
-        return (AudioOut(self._pcm.seconds(len(data)) if self._pcm else None, str(sounding)),)
+        return (AudioOut(self._pcm.seconds(len(data)) if self._pcm else None, str(sounding), data),)
 
     def _asked(self, message: _Spoken) -> list[Event]:
         events: list[Event] = []
@@ -142,7 +156,9 @@ class DeepgramSpeak(SocketDialect):
     def _failed(self, message: _Spoken) -> Iterable[Event]:
         self._flushed.clear()
         self._next()
-        return (Failed(short_code(message.err_code) or short_code(message.code) or "provider_error", key="*"),)
+        code = short_code(message.err_code) or short_code(message.code) or "provider_error"
+        described = (message.description or message.err_msg or "")[:MESSAGE_LIMIT_CHARS]
+        return (Failed(code, key="*", message=described),)
 
     def _spoken_to_end(self) -> Iterable[Event]:
         """Match a ``Flushed`` to its flush: one of nothing has no audio before it, and may go unanswered."""

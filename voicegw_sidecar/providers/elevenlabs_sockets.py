@@ -12,6 +12,7 @@ elevenlabs_scribe_*.jsonl
 from __future__ import annotations
 
 import binascii
+import math
 from collections.abc import Iterable
 
 import msgspec
@@ -19,6 +20,7 @@ from msgspec import Struct, field
 
 from voicegw_sidecar.dialects.base import NO_EVENTS, Ask, SocketDialect, decode_json
 from voicegw_sidecar.events import (
+    MESSAGE_LIMIT_CHARS,
     AudioIn,
     AudioOut,
     Began,
@@ -31,6 +33,7 @@ from voicegw_sidecar.events import (
     Stopped,
     TextIn,
     UtteranceEnded,
+    Word,
 )
 from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.body import short_code
@@ -82,12 +85,22 @@ class _Told(Struct, frozen=True):
     context_id_camel: str | None = field(default=None, name="contextId")
     error: str | int | None = None
     code: str | int | None = None
+    message: str | None = None
 
 
 class _Word(Struct, frozen=True):
+    text: str = ""
     start: float | None = None
     end: float | None = None
     type: str | None = None
+    speaker_id: str | None = None
+    logprob: float | None = None
+
+    @property
+    def word(self) -> Word:
+        """The word in our words; ``logprob`` is the logarithm of its probability."""
+        confidence = None if self.logprob is None or self.logprob > 0 else math.exp(self.logprob)
+        return Word(self.text, self.start, self.end, confidence, self.speaker_id)
 
 
 class _Chunk(Struct, frozen=True):
@@ -99,6 +112,7 @@ class _Heard(Struct, frozen=True):
     message_type: str = ""
     text: str | None = None
     words: list[_Word] | None = None
+    language_code: str | None = None
     error: str | None = None
 
 
@@ -202,20 +216,21 @@ class ElevenLabsStream(SocketDialect):
         events: list[Event] = []
         if told.audio:
             size_bytes = base64_size(len(told.audio), told.audio.count("=", -2))
-            events.append(AudioOut(sound_seconds(self._format, size_bytes), key))
+            events.append(AudioOut(sound_seconds(self._format, size_bytes), key, told.audio))
         if told.is_final or told.is_final_camel:
             del self._contexts[key]
             events.append(Finished(key))
         return events
 
     def _failed(self, told: _Told, key: str) -> Event:
-        code = short_code(told.error) or f"error_{told.code or 'frame'}"
+        code = short_code(told.error) or short_code(f"error_{told.code or 'frame'}") or "provider_error"
+        described = (told.message or (told.error if isinstance(told.error, str) else ""))[:MESSAGE_LIMIT_CHARS]
         if key in self._contexts:
             del self._contexts[key]
-            return Failed(short_code(code) or "provider_error", key)
+            return Failed(code, key, described)
         if told.context_id_camel is None and told.context_id is None:
             self._contexts.clear()
-        return Failed(short_code(code) or "provider_error", key or "*")
+        return Failed(code, key or "*", described)
 
 
 class ElevenLabsContexts(ElevenLabsStream):
@@ -292,7 +307,8 @@ class ElevenLabsScribe(SocketDialect):
             case "committed_transcript_with_timestamps":
                 return self._repeated(heard)
             case kind if heard.error is not None:
-                return (Failed(short_code(kind) or "provider_error", key="*"),)
+                described = heard.error[:MESSAGE_LIMIT_CHARS]
+                return (Failed(short_code(kind) or "provider_error", key="*", message=described),)
             case _:
                 return NO_EVENTS
 
@@ -311,7 +327,14 @@ class ElevenLabsScribe(SocketDialect):
             self._is_copy_due = False
             return [*([SpeechEnded(position_s)] if words else []), UtteranceEnded()]
         if self._comes_twice and heard.text:  # the only copy after all
-            return (Final(heard.text, position_s, words[0].start if words else None), UtteranceEnded())
+            final = Final(
+                heard.text,
+                position_s,
+                words[0].start if words else None,
+                words=tuple([word.word for word in words if word.text]),
+                language=heard.language_code,
+            )
+            return (final, UtteranceEnded())
         return NO_EVENTS
 
 

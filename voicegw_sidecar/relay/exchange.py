@@ -56,19 +56,23 @@ class RelayedExchange(ABC):
         return refusal_response(self._plan.refuse(error))
 
     def _abort(self, *, is_reset: bool) -> None:
-        """Break the agent's connection as the provider's broke: with a reset, or an end that came too early."""
-        transport = self._request.transport
-        if transport is None:
-            return
-        connection = transport.get_extra_info("socket")
-        if is_reset and connection is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        transport.abort()
+        abort(self._request, is_reset=is_reset)
 
     async def _settle(self) -> None:
         """Wait for the rows of what has ended, before the last piece goes on."""
         if self._plan.is_recorded:
             await self._tap.settle()
+
+
+def abort(request: web.Request, *, is_reset: bool) -> None:
+    """Break the agent's connection as the provider's broke: with a reset, or an end that came too early."""
+    transport = request.transport
+    if transport is None:
+        return
+    connection = transport.get_extra_info("socket")
+    if is_reset and connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()
 
 
 def refusal_response(refusal: Refusal) -> web.Response:

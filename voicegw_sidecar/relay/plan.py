@@ -6,10 +6,11 @@ Plain values and protocols: nothing here says which HTTP library moves the bytes
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
+from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.errors import SidecarError
 from voicegw_sidecar.wire.frames import End, Frame, ResponseHead, Side
 
@@ -144,4 +145,12 @@ class Plan(Struct, frozen=True):
     blame: Callable[[SidecarError], SidecarError] | None = None
 
 
-Decide = Callable[[Arrival], Awaitable[Plan | Refusal]]
+class Served(Protocol):
+    """A request whose protocol ends here; ``request`` and ``dialler`` are the relay's own."""
+
+    async def run(self, request: Any, dialler: Any, clock: Clock) -> Any:
+        """Serve it and return the answer."""
+        ...
+
+
+Decide = Callable[[Arrival], Awaitable[Plan | Refusal | Served]]

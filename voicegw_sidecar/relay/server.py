@@ -10,7 +10,7 @@ from aiohttp import web
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.relay.exchange import RELAYED, refusal_response
 from voicegw_sidecar.relay.http import HttpExchange
-from voicegw_sidecar.relay.plan import Arrival, Decide, Refusal
+from voicegw_sidecar.relay.plan import Arrival, Decide, Plan, Refusal
 from voicegw_sidecar.relay.upstream import HEAD_LIMIT_BYTES, READ_BUFFER_BYTES, Dialler, watch_for_dead_peer
 from voicegw_sidecar.relay.websocket import SocketExchange
 
@@ -55,10 +55,13 @@ class Relay:
         if isinstance(decision, Refusal):
             return refusal_response(decision)
         self._watch(request)
-        exchange = SocketExchange if is_socket(request) else HttpExchange
         self.running += 1
         self._idle.clear()
         try:
+            if not isinstance(decision, Plan):
+                answer: web.StreamResponse = await decision.run(request, self._dialler, self._clock)
+                return answer
+            exchange = SocketExchange if is_socket(request) else HttpExchange
             return await exchange(request, decision, self._dialler, self._clock).run()
         finally:
             self.running -= 1

@@ -15,12 +15,13 @@ from msgspec import Struct
 
 from voicegw_sidecar.simulator.answer import answer
 from voicegw_sidecar.simulator.ledger import Entry
-from voicegw_sidecar.simulator.openai_audio import upload_s
+from voicegw_sidecar.simulator.openai_audio import spread_words, upload_s
 from voicegw_sidecar.simulator.refusal import provider_headers, refuse_request
 from voicegw_sidecar.simulator.visit import Visit, uuid_like
 from voicegw_sidecar.terms import NS_PER_MS
 
 _UPLOADS, _JOBS = "assemblyai.upload", "assemblyai.transcript"
+_MS_PER_S = 1000
 _DEFAULT_MODEL = "universal-2"
 _ELSEWHERE_S = 10.0  # how long a recording lasts that was not uploaded here
 
@@ -97,8 +98,21 @@ def _job(visit: Visit, job: Entry, job_id: str, audio_url: str) -> dict[str, Any
     text = listening.utterances[jobs.index(job) % len(listening.utterances)] if listening.utterances else ""
     return body | {
         "text": text,
-        "words": [],
+        "words": _words(text, job.audio_in_s or 0.0),
         "confidence": 0.95,
         "audio_duration": round(job.audio_in_s or 0.0),
         "speech_model_used": job.model,
     }
+
+
+def _words(text: str, audio_s: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "text": word["word"],
+            "start": round(word["start"] * _MS_PER_S),
+            "end": round(word["end"] * _MS_PER_S),
+            "confidence": 0.95,
+            "speaker": None,
+        }
+        for word in spread_words(text, audio_s)
+    ]

@@ -14,7 +14,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from voicegw_sidecar.simulator.answer import Answer, answer, event
-from voicegw_sidecar.simulator.openai_audio import form_fields, upload_s
+from voicegw_sidecar.simulator.openai_audio import form_fields, spread_words, upload_s, wants_words
 from voicegw_sidecar.simulator.refusal import provider_headers, refuse_request
 from voicegw_sidecar.simulator.speech import compressed, sound, wav_header
 from voicegw_sidecar.simulator.visit import Visit
@@ -56,7 +56,9 @@ async def transcribe(visit: Visit) -> web.StreamResponse:
     entry, listening = visit.entry, visit.script.turns
     entry.model, entry.audio_in_s = fields["model"].decode(), upload_s(fields["file"])
     text = visit.next_of(listening.utterances)
-    body = {"type": "transcript", "text": text, "language": "en", "duration": entry.audio_in_s}
+    body: dict[str, object] = {"type": "transcript", "text": text, "language": "en", "duration": entry.audio_in_s}
+    if wants_words(visit.body):
+        body["words"] = spread_words(text, entry.audio_in_s)
     await visit.wait(listening.final_ms)
     visit.mark("final_ns")
     entry.usage_reported = True

@@ -1,7 +1,8 @@
 """Deepgram Flux: speech-to-text that finds the turns itself, over a WebSocket.
 
-Wire reference: https://developers.deepgram.com/reference/speech-to-text/listen-flux and the deepgram SDK 7.17. Where
-turns start and end is really found in the sound; what is understood is scripted.
+Wire reference: https://developers.deepgram.com/reference/speech-to-text/listen-flux, the pages on CloseStream and
+ForceEndTurn (read 2026-11-21), and the deepgram SDK 7.17. Where turns start and end is really found in the sound; what
+is understood is scripted.
 """
 
 from __future__ import annotations
@@ -81,9 +82,13 @@ class _Stream:
         except msgspec.MsgspecError:
             message = {}
         match message.get("type"):
-            case "CloseStream":
+            case "ForceEndTurn":
                 if (heard := self._ear.stop()) is not None:
                     await self._finish(heard)
+            case "CloseStream":
+                # the turn has no end then: what was understood is told once more, and the socket is closed
+                if (heard := self._ear.stop()) is not None:
+                    await self._put("Update", self._words(self._text.split(), heard.start_s, heard.end_s))
                 await self.outbox.end()
                 return True
             case "Configure":

@@ -37,7 +37,12 @@ async def prerecorded(visit: Visit) -> web.StreamResponse:
     entry.audio_in_s = audio_s * (channels if is_multichannel else 1)
     text = visit.next_of(listening.utterances)
     alternative = {"transcript": text, "confidence": 0.99, "words": _words(text, audio_s)}
-    heard = [{"alternatives": [alternative]} for _ in range(channels if is_multichannel else 1)]
+    channel: dict[str, Any] = {"alternatives": [alternative]}
+    if query.get("detect_language") == "true":
+        channel |= {"detected_language": "en", "language_confidence": 0.98}
+    results: dict[str, Any] = {"channels": [channel for _ in range(channels if is_multichannel else 1)]}
+    if query.get("utterances") == "true":
+        results["utterances"] = [{"start": 0.0, "end": audio_s, "confidence": 0.99, "channel": 0, "transcript": text}]
     body = {
         "metadata": {
             "transaction_key": "deprecated",
@@ -49,7 +54,7 @@ async def prerecorded(visit: Visit) -> web.StreamResponse:
             "models": [uuid_like(0)],
             "model_info": {uuid_like(0): {"name": entry.model, "version": "2024-12-20.0", "arch": "nova-3"}},
         },
-        "results": {"channels": heard},
+        "results": results,
     }
     await visit.wait(listening.final_ms)
     visit.mark("final_ns")

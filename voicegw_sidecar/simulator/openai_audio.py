@@ -11,6 +11,7 @@ import io
 import math
 import re
 import wave
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -35,6 +36,7 @@ _CHARACTER_BILLED = ("tts-1", "tts-1-hd")
 _AUDIO_TOKENS_PER_S = 20
 _UPLOAD_BYTES_PER_S = 32_000  # where the upload has no WAV header: 16 kHz, 16 bits, mono
 _UPLOAD_AUDIO_TOKENS_PER_S = 10
+_WORDS_WANTED = b'name="timestamp_granularities[]"\r\n\r\nword\r\n'
 _FIELD_NAME = re.compile(rb'[; ]name="([^"]*)"')
 
 
@@ -90,6 +92,8 @@ async def transcriptions(visit: Visit) -> web.StreamResponse:
         return await refuse_request(visit, 400, f"response_format '{wanted}' is not compatible with this model.")
     await visit.wait(listening.final_ms)
     visit.mark("final_ns")
+    if fields.get("stream") == b"true" and entry.provider == "openai" and entry.model != "whisper-1":
+        return await _streamed(visit, text)
     if wanted == "text":
         return await answer(
             visit,
@@ -107,7 +111,36 @@ async def transcriptions(visit: Visit) -> web.StreamResponse:
     if wanted == "verbose_json":
         whole = {"task": "transcribe", "language": "english", "duration": entry.audio_in_s}
         body |= whole | {"segments": [_segment(text, entry.audio_in_s)]}
+        if wants_words(visit.body):
+            body["words"] = spread_words(text, entry.audio_in_s)
     return await answer(visit, msgspec.json.encode(body), headers=provider_headers(visit), output=True)
+
+
+async def _streamed(visit: Visit, text: str) -> web.StreamResponse:
+    """The transcript word by word; whisper-1 and other servers do not know this and answer whole."""
+    sending = Answer(visit, content_type="text/event-stream; charset=utf-8", headers=provider_headers(visit))
+    for number, word in enumerate(text.split()):
+        delta = {"type": "transcript.text.delta", "delta": word if number == 0 else f" {word}"}
+        await sending.chunk(event(delta), output=True)
+    done = {"type": "transcript.text.done", "text": text, "usage": _transcription_usage(visit, text)}
+    visit.entry.usage_reported = True
+    await sending.chunk(event(done))
+    return await sending.finish()
+
+
+def wants_words(form: bytes) -> bool:
+    """Say whether a form asks for the times of words; it may ask for those of sentences under the same name."""
+    return _WORDS_WANTED in form
+
+
+def spread_words(text: str, audio_s: float) -> list[dict[str, Any]]:
+    """Return the words spread evenly over a recording."""
+    words = text.split()
+    step_s = audio_s / max(1, len(words))
+    return [
+        {"word": word, "start": round(number * step_s, 3), "end": round((number + 1) * step_s, 3)}
+        for number, word in enumerate(words)
+    ]
 
 
 def _segment(text: str, audio_s: float) -> dict[str, object]:

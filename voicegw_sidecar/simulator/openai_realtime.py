@@ -115,6 +115,10 @@ class _Session:
                 heard = self._ear.stop() if self._ear is not None else None
                 self._speech_end_ns = heard.end_ns if heard is not None else None
                 await self._commit(self._item or self._new_item())
+            case "input_audio_buffer.commit":
+                error: Any = openai_error(400, "Error committing input audio buffer: buffer too small.")["error"]
+                about = {"code": "input_audio_buffer_commit_empty", "event_id": message.get("event_id")}
+                await self._tell("error", error=error | about)
             case "input_audio_buffer.clear":
                 self._buffered_s = 0.0
                 await self._tell("input_audio_buffer.cleared")
@@ -130,8 +134,8 @@ class _Session:
             case "response.cancel" if self._answer is not None and not self._answer.done():
                 await self._interrupt("client_cancelled")
             case _:
-                error = openai_error(400, "This event is not possible now.")
-                await self._tell("error", event_id=f"event_{self._visit.entry.frames_sent}", **error)
+                refused = openai_error(400, "This event is not possible now.")
+                await self._tell("error", event_id=f"event_{self._visit.entry.frames_sent}", **refused)
 
     async def _hear(self, data: bytes) -> None:
         detection = self._input.get("turn_detection")

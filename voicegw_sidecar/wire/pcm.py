@@ -12,6 +12,14 @@ from array import array
 from msgspec import Struct
 
 WINDOW_S = 0.01
+SILENCE_LEVEL = 200
+"""Of 32767, about -44 dBFS: below it a telephone line is quiet."""
+VOICE_OVER_NOISE = 3.0
+"""How much louder than the noise around it a window is that is loud."""
+NOISE_RISE = 1.005
+"""How fast the noise may rise in a window: it forgets a quiet room in some seconds and ignores a syllable."""
+ONSET_S = 0.03
+"""Loud for less is a click or a tap: the shortest syllable is longer."""
 _SAMPLE_BYTES = {
     "pcm_s16le": 2, "linear16": 2, "pcm": 2, "s16le": 2, "pcm_f32le": 4, "linear32": 4,
     "pcm_mulaw": 1, "mulaw": 1, "pcm_alaw": 1, "alaw": 1,

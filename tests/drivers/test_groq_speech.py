@@ -1,0 +1,63 @@
+"""Requests for speech to Groq, and what the simulated one makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.drivers.voiced import S_PER_CHAR, asked, body_of, simulated
+from voicegw_sidecar.asks import Container, Sound, SpeechAsk
+from voicegw_sidecar.drivers.groq_speech import groq_speech
+from voicegw_sidecar.errors import BadRequest
+from voicegw_sidecar.wire.wav import wav_head
+
+ENGLISH, ARABIC = "canopylabs/orpheus-v1-english", "canopylabs/orpheus-arabic-saudi"
+
+
+def ask(text: str = "Hello there.", sound: Sound | None = None, model: str = ENGLISH, **more: Any) -> SpeechAsk:
+    return SpeechAsk(model, more.pop("voice", ""), text, sound or Sound(Container.PCM), **more)
+
+
+@pytest.mark.parametrize("container", [Container.PCM, Container.WAV, Container.MP3, Container.OPUS, Container.FLAC])
+async def test_a_text_is_spoken_as_a_wav_file(container: Container) -> None:
+    request = groq_speech(ask(sound=Sound(container, 16_000)))
+    assert request.gives == Sound(Container.WAV)
+    async with simulated() as simulator:
+        answer = await asked(simulator, "groq", request)
+    assert answer.content_type == "audio/wav"
+    assert wav_head(answer.body) is not None
+    assert answer.audio_s == pytest.approx(len("Hello there.") * S_PER_CHAR, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("model", "voice", "expected"),
+    [(ENGLISH, "", "hannah"), (ENGLISH, "onyx", "troy"), (ENGLISH, "autumn", "autumn"), (ARABIC, "", "lulwa"),
+     (ARABIC, "echo", "fahad"), (ARABIC, "noura", "noura"), ("another/model", "", "hannah")],
+)  # fmt: skip
+def test_each_model_has_voices_of_its_own(model: str, voice: str, expected: str) -> None:
+    request = groq_speech(ask(model=model, voice=voice, speed=1.0))
+    assert request.request.path == "/openai/v1/audio/speech"
+    assert body_of(request) == {"model": model, "input": "Hello there.", "voice": expected, "response_format": "wav"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"text": "a" * 201}, "input: found 201 characters, expected 200 at most, which is what canopylabs/orpheus-v1"),
+        ({"language": "es"}, "language: found 'es', which canopylabs/orpheus-v1-english does not know; expected en"),
+        ({"language": "en", "model": ARABIC}, "language: found 'en', which canopylabs/orpheus-arabic-saudi does not"),
+        ({"voice": "alloy2"}, "voice: found 'alloy2', which groq does not have"),
+        ({"speed": 9.0}, "speed: found 9, expected 0.5 to 5"),
+        ({"sound": Sound(Container.AAC)}, "response_format: found 'aac', which groq does not deliver"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        groq_speech(ask(**changes))
+    assert caught.value.message.startswith(message)
+
+
+def test_the_longest_text_is_taken() -> None:
+    assert len(body_of(groq_speech(ask("a" * 200, language="en-US")))["input"]) == 200
+    assert len(body_of(groq_speech(ask("a" * 500, model="another/model")))["input"]) == 500

@@ -1,0 +1,1 @@
+"""Facades: the agents' protocols of the unified endpoints, read into asks and written from events. Sans IO."""

@@ -1,0 +1,352 @@
+"""Speakers: one provider that speaks utterance after utterance, over its socket or request by request.
+
+Both give 16-bit little-endian mono samples at the rate that is wanted, whatever the provider's is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import Protocol
+
+import aiohttp
+
+from voicegw_sidecar import tasks
+from voicegw_sidecar.asks import Sound, SpeechAsk
+from voicegw_sidecar.clock import Clock
+from voicegw_sidecar.drivers.base import SpeakDriver, SpeechFactory, SpeechRequest
+from voicegw_sidecar.drivers.leg import Leg
+from voicegw_sidecar.errors import SidecarError, UpstreamSilent
+from voicegw_sidecar.events import AudioOut, Event, Failed, Finished
+from voicegw_sidecar.facades.samples import Samples
+from voicegw_sidecar.facades.translation import refused
+from voicegw_sidecar.relay.headers import to_send
+from voicegw_sidecar.relay.tap import Tap
+from voicegw_sidecar.relay.upstream import Dialler
+from voicegw_sidecar.sound.resample import Resampler
+from voicegw_sidecar.unified.plan import Connection, Desk, ProviderRefused
+from voicegw_sidecar.unified.provider_socket import ProviderSocket, broke_off
+from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
+
+TEXTS_LIMIT = 256
+"""Sentences of one utterance that wait to be asked for; beyond, whoever brings them waits."""
+_REFUSAL_LIMIT_BYTES = 1024 * 1024
+
+
+class Listener(Protocol):
+    """Is given what a speaker says. What it takes time for holds the speaker up, and nobody else."""
+
+    async def audio(self, samples: bytes | str) -> None:
+        """A piece of the current utterance; text is base64."""
+        ...
+
+    async def ended(self) -> None:
+        """The current utterance is spoken."""
+        ...
+
+    async def failed(self, error: SidecarError) -> None:
+        """The current utterance cannot be spoken to its end."""
+        ...
+
+
+class Speaker(ABC):
+    """One provider, asked for one utterance after the other."""
+
+    def __init__(self, leg: Leg, listener: Listener) -> None:
+        self.leg = leg
+        self._listener = listener
+
+    @property
+    @abstractmethod
+    def is_open(self) -> bool:
+        """True while it can be asked."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Get ready; raises `SidecarError`."""
+
+    @abstractmethod
+    async def begin(self) -> None:
+        """A new utterance begins: its part of the budget is reserved."""
+
+    @abstractmethod
+    async def speak(self, text: str) -> None:
+        """Take more text of the current utterance."""
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """The current utterance has no more text."""
+
+    @abstractmethod
+    async def keep_alive(self) -> None:
+        """Called every second: does what keeps an idle connection open."""
+
+    @abstractmethod
+    def stop(self, reason: str | None = None) -> None:
+        """Stop at once, for good; ``reason`` is the code of a row that ends by it."""
+
+
+class SocketSpeaker(Speaker):
+    """Speaks over one socket of its own."""
+
+    def __init__(
+        self, socket: ProviderSocket, driver: SpeakDriver, rate_hz: int, listener: Listener, clock: Clock
+    ) -> None:
+        super().__init__(socket.connection.leg, listener)
+        self._socket = socket
+        self._driver = driver
+        self._rate_hz = rate_hz
+        self._clock = clock
+        self._resampler = Resampler(driver.rate_hz, rate_hz)
+        self._reader: asyncio.Task[None] | None = None
+        self._is_speaking = False
+        self._is_flushed = False
+        self._ended = 0
+
+    @property
+    def is_open(self) -> bool:
+        """See `Speaker.is_open`."""
+        return self._socket.is_open
+
+    async def open(self) -> None:
+        """See `Speaker.open`."""
+        await self._socket.dial(self._driver.opening())
+        self._reader = tasks.spawn(self._read(), name="provider speaks")
+
+    async def begin(self) -> None:
+        """See `Speaker.begin`."""
+        self._socket.connection.expect()
+        self._is_speaking, self._is_flushed, self._ended = True, False, 0
+        self._resampler = Resampler(self._driver.rate_hz, self._rate_hz)
+
+    async def speak(self, text: str) -> None:
+        """See `Speaker.speak`."""
+        await self._socket.send(self._driver.speak(text))
+
+    async def flush(self) -> None:
+        """See `Speaker.flush`."""
+        messages = self._driver.flush()
+        self._is_flushed = True
+        await self._socket.send(messages)
+        await self._end_if_over()
+
+    async def keep_alive(self) -> None:
+        """See `Speaker.keep_alive`."""
+        limit_s = self._driver.keepalive_s
+        if limit_s is not None and self._clock.monotonic_ns() - self._socket.last_sent_ns > limit_s * 1e9:
+            await self._socket.send(self._driver.keepalive())
+
+    def stop(self, reason: str | None = None) -> None:
+        """See `Speaker.stop`."""
+        last_words = self._driver.cancel() if self._is_speaking else self._driver.finish()
+        if reason is not None:
+            self._socket.abandon(reason)
+        is_idle = not self._is_speaking
+        self._is_speaking = False
+        if self._reader is not None and self._reader is not asyncio.current_task():
+            self._reader.cancel()
+        self._socket.close_soon(last_words, End.COMPLETE if is_idle else End.CANCELLED)
+
+    async def _read(self) -> None:
+        while (received := await self._socket.receive()) is not None:
+            frame, events = received
+            for event in events:
+                await self._take(event)
+            self._socket.tell(frame)
+        if self._is_speaking:
+            self._is_speaking = False
+            await self._listener.failed(broke_off(self._socket.connection))
+
+    async def _take(self, event: Event) -> None:
+        match event:
+            case AudioOut(audio=audio) if audio and self._is_speaking:
+                await self._give(audio)
+            case Finished():
+                self._ended += 1
+                await self._end_if_over()
+            case Failed(code=code, message=message) if self._is_speaking:
+                self._is_speaking = False
+                await self._listener.failed(UpstreamSilent(f"{self.leg.provider.id}: {message or code}"))
+            case _:
+                pass
+
+    async def _give(self, audio: bytes | str) -> None:
+        if self._driver.rate_hz != self._rate_hz:
+            audio = self._resampler.feed(base64.b64decode(audio) if isinstance(audio, str) else audio)
+        if audio:
+            await self._listener.audio(audio)
+
+    async def _end_if_over(self) -> None:
+        if not (self._is_speaking and self._is_flushed and self._ended >= self._driver.ends):
+            return
+        self._is_speaking = False
+        if self._driver.rate_hz != self._rate_hz and (rest := self._resampler.rest()):
+            await self._listener.audio(rest)
+        await self._listener.ended()
+
+
+class RequestSpeaker(Speaker):
+    """Speaks sentence by sentence, each by a request of its own, in their order."""
+
+    def __init__(
+        self, leg: Leg, make: SpeechFactory, ask: SpeechAsk, desk: Desk, dialler: Dialler, listener: Listener,
+        clock: Clock,
+    ) -> None:  # fmt: skip
+        super().__init__(leg, listener)
+        self._make = make
+        self._ask = ask
+        self._desk = desk
+        self._dialler = dialler
+        self._clock = clock
+        self._texts: deque[str] = deque()
+        self._has_more = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._is_flushed = False
+        self._worker: asyncio.Task[None] | None = None
+        self._reason: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """See `Speaker.is_open`."""
+        return self._worker is not None and not self._worker.done()
+
+    async def open(self) -> None:
+        """Nothing is dialled before there is something to say: connections are pooled."""
+        self._worker = tasks.spawn(self._work(), name="provider speaks")
+
+    async def begin(self) -> None:
+        """See `Speaker.begin`; each request reserves for itself."""
+        self._is_flushed = False
+
+    async def speak(self, text: str) -> None:
+        """See `Speaker.speak`."""
+        await self._has_room.wait()
+        self._texts.append(text)
+        if len(self._texts) >= TEXTS_LIMIT:
+            self._has_room.clear()
+        self._has_more.set()
+
+    async def flush(self) -> None:
+        """See `Speaker.flush`."""
+        self._is_flushed = True
+        self._has_more.set()
+
+    async def keep_alive(self) -> None:
+        """Nothing is open that would have to be kept so."""
+
+    def stop(self, reason: str | None = None) -> None:
+        """See `Speaker.stop`."""
+        self._reason = reason
+        if self._worker is not None and self._worker is not asyncio.current_task():
+            self._worker.cancel()
+
+    async def _work(self) -> None:
+        while True:
+            await self._has_more.wait()
+            self._has_more.clear()
+            while self._texts:
+                text = self._texts.popleft()
+                self._has_room.set()
+                if text.strip() and not await self._say(text):
+                    return
+            if self._is_flushed:
+                self._is_flushed = False
+                await self._listener.ended()
+
+    async def _say(self, text: str) -> bool:
+        """Have one sentence spoken; False where it cannot be."""
+        try:
+            ask = SpeechAsk(
+                self._ask.model, self._ask.voice, text, self._ask.sound, self._ask.language, self._ask.speed,
+                self._ask.instructions,
+            )  # fmt: skip
+            wanted = self._make(ask)
+            connection = self._desk.request(self.leg, wanted.request)
+            await _Request(connection, wanted, self._ask.sound, self._dialler, self._clock, self).run(self._listener)
+        except SidecarError as error:
+            await self._listener.failed(error)
+            return False
+        return True
+
+    @property
+    def reason(self) -> str | None:
+        """Why it was stopped, if it was."""
+        return self._reason
+
+
+class _Request:
+    """One request for speech."""
+
+    def __init__(
+        self, connection: Connection, wanted: SpeechRequest, sound: Sound, dialler: Dialler, clock: Clock,
+        speaker: RequestSpeaker,
+    ) -> None:  # fmt: skip
+        self._connection = connection
+        self._wanted = wanted
+        self._dialler = dialler
+        self._clock = clock
+        self._speaker = speaker
+        self._tap = Tap(connection.observer)
+        self._end = End.CANCELLED
+        self._samples = Samples(wanted.gives, sound.rate_hz or 0)
+
+    async def run(self, listener: Listener) -> None:
+        """Ask, and give the listener what comes; raises `SidecarError`."""
+        try:
+            await self._run(listener)
+        except asyncio.CancelledError:
+            if self._speaker.reason is not None:
+                self._connection.abandon(self._speaker.reason)
+            raise
+        finally:
+            self._tap.closed(self._end, self._clock.monotonic_ns())
+
+    async def _run(self, listener: Listener) -> None:
+        asked, connection = self._wanted.request, self._connection
+        now_ns = self._clock.monotonic_ns()
+        self._tap.frame(Frame(Side.AGENT, Kind.BODY, now_ns, asked.body))
+        self._tap.ended(Side.AGENT, End.COMPLETE, now_ns)
+        try:
+            upstream = await self._dialler.request(
+                asked.method, connection.url, to_send(connection.headers), asked.body, connection.timeouts,
+                asyncio.timeout(None),
+            )  # fmt: skip
+        except SidecarError as error:
+            self._end = End.BROKEN
+            self._tap.failed(error, self._clock.monotonic_ns())
+            raise
+        try:
+            await self._take(upstream, listener)
+        finally:
+            upstream.close()
+
+    async def _take(self, upstream: aiohttp.ClientResponse, listener: Listener) -> None:
+        kind, encoding = upstream.headers.get("Content-Type", ""), upstream.headers.get("Content-Encoding", "")
+        head, dialect = ResponseHead(upstream.status, kind, encoding), self._connection.dialect
+        if upstream.status < 400:
+            dialect.answered(head)
+        self._tap.answered(head, self._clock.monotonic_ns())
+        refusal = b""
+        try:
+            while piece := await upstream.content.readany():
+                frame = Frame(Side.PROVIDER, Kind.BODY, self._clock.monotonic_ns(), piece)
+                if upstream.status >= 400:
+                    refusal += piece[: _REFUSAL_LIMIT_BYTES - len(refusal)]
+                else:
+                    dialect.decode(frame)
+                    if samples := self._samples.feed(piece):
+                        await listener.audio(samples)
+                self._tap.frame(frame)
+        except aiohttp.ClientError:
+            self._end = End.BROKEN
+            raise broke_off(self._connection) from None
+        self._end = End.COMPLETE
+        self._tap.ended(Side.PROVIDER, End.COMPLETE, self._clock.monotonic_ns())
+        if upstream.status >= 400:
+            answer = refused(self._connection.leg.provider.id, head, (), refusal)
+            raise ProviderRefused(answer.status, answer.text)
+        if rest := self._samples.rest():
+            await listener.audio(rest)
