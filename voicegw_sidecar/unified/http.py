@@ -7,12 +7,10 @@ output; from then on it is that provider's answer.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
-import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
@@ -20,21 +18,19 @@ from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.drivers.leg import Leg
 from voicegw_sidecar.errors import BadRequest, Refused, SidecarError, TooLarge, UpstreamSilent
 from voicegw_sidecar.facades.translation import Answer, Attempt, Translation, refused
-from voicegw_sidecar.relay.exchange import abort, is_reset, refusal_response
-from voicegw_sidecar.relay.headers import to_answer, to_send
-from voicegw_sidecar.relay.tap import Tap
-from voicegw_sidecar.relay.upstream import Dialler, headers_of
+from voicegw_sidecar.relay.exchange import abort, refusal_response
+from voicegw_sidecar.relay.upstream import Dialler
 from voicegw_sidecar.terms import NS_PER_S, Modality
 from voicegw_sidecar.unified.plan import Connection, Desk
-from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
+from voicegw_sidecar.unified.provider_request import BrokeOff, RequestToProvider
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
 """Above the largest upload that speech-to-text providers take at once."""
-_REFUSAL_LIMIT_BYTES = 1024 * 1024
 _READ_AT_ONCE_BYTES = 256 * 1024
 SILENT = "failover_silent"
 """The code of a row whose provider was given up because it stayed silent for too long."""
@@ -117,13 +113,12 @@ class Exchange:
         self._dialler = dialler
         self._clock = clock
         self._has_others = has_others
-        self._tap = Tap(connection.observer)
-        self._end = End.CANCELLED  # until something else is known: the caller may leave at any await
+        self._asking = RequestToProvider(connection, attempt.request, dialler, clock)
         self._answer: web.StreamResponse | None = None
         self._held: list[bytes] = []
-        self._head_headers: tuple[tuple[str, str], ...] = ()
-        self._status = 200
+        self._headers: tuple[tuple[str, str], ...] = ()
         self.reason = ""
+        """Why another provider was asked, if it came to that."""
 
     async def run(self) -> web.StreamResponse:
         """Ask; raises `GivenUp` where another provider is to be asked."""
@@ -135,101 +130,63 @@ class Exchange:
                 return await self._ask(patience)
         except TimeoutError:
             self.reason = SILENT
-            self._connection.abandon(SILENT)
+            self._asking.abandon(SILENT)
             raise GivenUp from None
         finally:
-            self._tap.closed(self._end, self._clock.monotonic_ns())
+            self._asking.close()
 
     async def _ask(self, patience: asyncio.Timeout) -> web.StreamResponse:
-        connection, asked = self._connection, self._attempt.request
-        now_ns = self._clock.monotonic_ns()
-        self._tap.frame(Frame(Side.AGENT, Kind.BODY, now_ns, asked.body))
-        self._tap.ended(Side.AGENT, End.COMPLETE, now_ns)
+        asking, translation = self._asking, self._translation
         try:
-            upstream = await self._dialler.request(
-                asked.method, connection.url, to_send(connection.headers), asked.body or None, connection.timeouts,
-                asyncio.timeout(None),
-            )  # fmt: skip
-        except SidecarError as error:
-            return await self._failed(error)
-        try:
-            if upstream.status >= 400:
-                return await self._refused(upstream)
-            return await self._translate(upstream, patience)
-        finally:
-            upstream.close()  # a no-op for a complete answer; else the provider is told at once
-
-    async def _failed(self, error: SidecarError) -> web.StreamResponse:
-        """The provider was not reached, or broke off before there was anything to pass on."""
-        now_ns = self._clock.monotonic_ns()
-        self._end = End.BROKEN
-        self._tap.failed(error, now_ns)
-        self._tap.closed(End.BROKEN, now_ns)
-        await self._tap.settle()
-        self._give_way(error.code)
-        return refusal_response(self._desk.refusal(error, self._connection))
-
-    async def _refused(self, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
-        """The provider said no: its own status and words, in the caller's shape."""
-        head = _head(upstream)
-        self._tap.answered(head, self._clock.monotonic_ns())
-        body = b""
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-            while len(body) < _REFUSAL_LIMIT_BYTES and (piece := await upstream.content.readany()):
-                body += piece
-        now_ns = self._clock.monotonic_ns()
-        self._tap.frame(Frame(Side.PROVIDER, Kind.BODY, now_ns, body))
-        self._end = End.COMPLETE
-        self._tap.ended(Side.PROVIDER, End.COMPLETE, now_ns)
-        self._tap.closed(End.COMPLETE, now_ns)
-        await self._tap.settle()
-        self._give_way(f"http_{upstream.status}")
-        headers = to_answer(headers_of(upstream))
-        if self._attempt.is_openai_shaped:
-            kept = tuple(pair for pair in headers if pair[0].lower() != "content-length")
-            answer = Answer(upstream.status, kept, body)
-        else:
-            answer = refused(self._connection.leg.provider.id, head, headers, body)
-        return self._whole(answer)
-
-    async def _translate(self, upstream: aiohttp.ClientResponse, patience: asyncio.Timeout) -> web.StreamResponse:
-        head = _head(upstream)
-        dialect, translation = self._connection.dialect, self._translation
-        dialect.answered(head)
-        self._tap.answered(head, self._clock.monotonic_ns())
-        self._status = upstream.status
-        self._head_headers = translation.head(head, to_answer(headers_of(upstream)))
-        connection = upstream.connection
-        protocol = None if connection is None else connection.protocol  # it alone knows how the connection broke
-        try:
-            while piece := await self._next_piece(upstream):
-                frame = Frame(Side.PROVIDER, Kind.BODY, self._clock.monotonic_ns(), piece)
-                events = dialect.decode(frame)
-                out = (
-                    await asyncio.to_thread(translation.take, piece, events)
-                    if translation.is_heavy
-                    else translation.take(piece, events)
-                )
+            await asking.send()
+            if asking.is_refusal:
+                return await self._refused()
+            self._headers = translation.head(asking.head, asking.headers)
+            async for frame in asking.pieces():
+                out = await self._worked(translation.take, frame.data, asking.events(frame))
                 if translation.failure is not None and self._answer is None:
-                    self._tap.frame(frame)
+                    asking.tell(frame)
                     break
                 await self._pass_on(out, patience)
-                self._tap.frame(frame)
-        except SidecarError as error:  # what came cannot be translated
-            return await self._broken(error, is_reset=False)
-        except (aiohttp.ClientError, TimeoutError, ConnectionResetError) as error:
-            if isinstance(error, aiohttp.ClientConnectionResetError) and not isinstance(error, aiohttp.ClientOSError):
-                raise asyncio.CancelledError from None  # the caller's side of the connection is gone
-            if isinstance(error, TimeoutError) and patience.expired():
-                raise
-            gone = UpstreamSilent("the provider broke off before its answer was through; call again")
-            return await self._broken(gone, is_reset=is_reset(protocol.exception() if protocol is not None else error))
-        return await self._complete()
+            return await self._complete()
+        except SidecarError as error:  # it was not reached, broke off, or sent what cannot be translated
+            return await self._failed(error)
+        except ConnectionResetError:
+            raise asyncio.CancelledError from None  # the caller's side of the connection is gone
 
-    async def _next_piece(self, upstream: aiohttp.ClientResponse) -> bytes:
-        """Read on, for at most the provider's idle limit where it has one."""
-        async with asyncio.timeout(self._connection.timeouts.idle_s):
-            return await upstream.content.readany()
+    async def _worked(self, work: Callable[P, bytes], *args: P.args, **kwargs: P.kwargs) -> bytes:
+        """Have a piece translated; what takes milliseconds is done on a thread."""
+        if self._translation.is_heavy:
+            return await asyncio.to_thread(work, *args, **kwargs)
+        return work(*args, **kwargs)
+
+    async def _failed(self, error: SidecarError) -> web.StreamResponse:
+        """The provider has no answer, or not all of it: the caller never takes what came for the whole."""
+        self._asking.broke_off()
+        await self._asking.settle()
+        if self._answer is None:
+            self._give_way(error.code)
+            return refusal_response(self._desk.refusal(error, self._connection))
+        words = self._translation.broken(error.message, error.code)
+        if words is None:
+            abort(self._request, is_reset=isinstance(error, BrokeOff) and error.is_reset)
+            return self._answer
+        await self._answer.write(words)
+        await self._answer.write_eof()
+        return self._answer
+
+    async def _refused(self) -> web.StreamResponse:
+        """The provider said no: its own status and words, in the caller's shape."""
+        asking = self._asking
+        body, _ = await asking.refusal()
+        self._give_way(f"http_{asking.head.status}")
+        if self._attempt.is_openai_shaped:
+            kept = tuple(pair for pair in asking.headers if pair[0].lower() != "content-length")
+            answer = Answer(asking.head.status, kept, body)
+        else:
+            answer = refused(self._connection.leg.provider.id, asking.head, asking.headers, body)
+        headers = (*answer.headers, *self._desk.answer_headers(self._connection))
+        return web.Response(status=answer.status, headers=CIMultiDict(headers), body=answer.body)
 
     async def _pass_on(self, out: bytes, patience: asyncio.Timeout) -> None:
         """Let a piece go, or hold it while another provider could still take over."""
@@ -243,8 +200,8 @@ class Exchange:
             await self._answer.write(out)
 
     async def _begin(self, length_bytes: int | None = None) -> web.StreamResponse:
-        headers = (*self._head_headers, *self._desk.answer_headers(self._connection))
-        self._answer = answer = web.StreamResponse(status=self._status, headers=CIMultiDict(headers))
+        headers = (*self._headers, *self._desk.answer_headers(self._connection))
+        self._answer = answer = web.StreamResponse(status=self._asking.head.status, headers=CIMultiDict(headers))
         if length_bytes is not None:
             answer.content_length = length_bytes
         await answer.prepare(self._request)
@@ -255,13 +212,9 @@ class Exchange:
 
     async def _complete(self) -> web.StreamResponse:
         """The answer is whole: its row is stored, then its last piece goes."""
-        translation, now_ns = self._translation, self._clock.monotonic_ns()
-        events = self._connection.dialect.ended(Side.PROVIDER, End.COMPLETE)
-        rest = await asyncio.to_thread(translation.end, events) if translation.is_heavy else translation.end(events)
-        self._end = End.COMPLETE
-        self._tap.ended(Side.PROVIDER, End.COMPLETE, now_ns)
-        self._tap.closed(End.COMPLETE, now_ns)
-        await self._tap.settle()
+        translation = self._translation
+        rest = await self._worked(translation.end, self._asking.last_events())
+        await self._asking.complete()
         failure = translation.failure
         if failure is not None and self._answer is None:
             self._give_way(failure.code)
@@ -271,38 +224,16 @@ class Exchange:
             rest = translation.broken(failure.message or failure.code, failure.code) or rest
         answer = self._answer
         if answer is None:
-            is_whole = not self._held
-            answer = await self._begin(len(rest) if is_whole else None)
+            answer = await self._begin(None if self._held else len(rest))
         if rest:
             await answer.write(rest)
         await answer.write_eof()
         return answer
 
-    async def _broken(self, error: SidecarError, *, is_reset: bool) -> web.StreamResponse:
-        """The provider's answer cannot go on: the caller is told, and never takes what came for the whole."""
-        if self._answer is None:
-            return await self._failed(error)
-        self._end = End.BROKEN
-        now_ns = self._clock.monotonic_ns()
-        self._tap.ended(Side.PROVIDER, End.BROKEN, now_ns)
-        self._tap.closed(End.BROKEN, now_ns)
-        await self._tap.settle()
-        words = self._translation.broken(error.message, error.code)
-        if words is None:
-            abort(self._request, is_reset=is_reset)
-            return self._answer
-        await self._answer.write(words)
-        await self._answer.write_eof()
-        return self._answer
-
     def _give_way(self, reason: str) -> None:
         if self._has_others:
             self.reason = reason
             raise GivenUp
-
-    def _whole(self, answer: Answer) -> web.Response:
-        headers = (*answer.headers, *self._desk.answer_headers(self._connection))
-        return web.Response(status=answer.status, headers=CIMultiDict(headers), body=answer.body)
 
 
 async def read_body(read: Callable[[bytes, str], T], body: bytes, content_type: str) -> T:
@@ -321,8 +252,3 @@ async def body_of(request: web.Request) -> bytes:
             raise TooLarge(f"found a body over {BODY_LIMIT_BYTES // (1024 * 1024)} MiB; send less at once")
         pieces.append(piece)
     return b"".join(pieces)
-
-
-def _head(upstream: aiohttp.ClientResponse) -> ResponseHead:
-    kind, encoding = upstream.headers.get("Content-Type", ""), upstream.headers.get("Content-Encoding", "")
-    return ResponseHead(upstream.status, kind, encoding)

@@ -11,28 +11,23 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import Protocol
 
-import aiohttp
-
 from voicegw_sidecar import tasks
-from voicegw_sidecar.asks import Sound, SpeechAsk
+from voicegw_sidecar.asks import SpeechAsk
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.drivers.base import SpeakDriver, SpeechFactory, SpeechRequest
 from voicegw_sidecar.drivers.leg import Leg
 from voicegw_sidecar.errors import SidecarError, UpstreamSilent
 from voicegw_sidecar.events import AudioOut, Event, Failed, Finished
 from voicegw_sidecar.facades.samples import Samples
-from voicegw_sidecar.facades.translation import refused
-from voicegw_sidecar.relay.headers import to_send
-from voicegw_sidecar.relay.tap import Tap
 from voicegw_sidecar.relay.upstream import Dialler
 from voicegw_sidecar.sound.resample import Resampler
-from voicegw_sidecar.unified.plan import Connection, Desk, ProviderRefused
+from voicegw_sidecar.unified.plan import Desk
+from voicegw_sidecar.unified.provider_request import RequestToProvider
 from voicegw_sidecar.unified.provider_socket import ProviderSocket, broke_off
-from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
+from voicegw_sidecar.wire.frames import End
 
 TEXTS_LIMIT = 256
 """Sentences of one utterance that wait to be asked for; beyond, whoever brings them waits."""
-_REFUSAL_LIMIT_BYTES = 1024 * 1024
 
 
 class Listener(Protocol):
@@ -264,89 +259,32 @@ class RequestSpeaker(Speaker):
                 self._ask.instructions,
             )  # fmt: skip
             wanted = self._make(ask)
-            connection = self._desk.request(self.leg, wanted.request)
-            await _Request(connection, wanted, self._ask.sound, self._dialler, self._clock, self).run(self._listener)
+            await self._ask_for(wanted)
         except SidecarError as error:
             await self._listener.failed(error)
             return False
         return True
 
-    @property
-    def reason(self) -> str | None:
-        """Why it was stopped, if it was."""
-        return self._reason
-
-
-class _Request:
-    """One request for speech."""
-
-    def __init__(
-        self, connection: Connection, wanted: SpeechRequest, sound: Sound, dialler: Dialler, clock: Clock,
-        speaker: RequestSpeaker,
-    ) -> None:  # fmt: skip
-        self._connection = connection
-        self._wanted = wanted
-        self._dialler = dialler
-        self._clock = clock
-        self._speaker = speaker
-        self._tap = Tap(connection.observer)
-        self._end = End.CANCELLED
-        self._samples = Samples(wanted.gives, sound.rate_hz or 0)
-
-    async def run(self, listener: Listener) -> None:
+    async def _ask_for(self, wanted: SpeechRequest) -> None:
         """Ask, and give the listener what comes; raises `SidecarError`."""
+        connection = self._desk.request(self.leg, wanted.request)
+        request = RequestToProvider(connection, wanted.request, self._dialler, self._clock)
+        samples = Samples(wanted.gives, self._ask.sound.rate_hz or 0)
         try:
-            await self._run(listener)
+            await request.send()
+            if request.is_refusal:
+                _, error = await request.refusal()
+                raise error
+            async for frame in request.pieces():
+                request.events(frame)
+                if ready := samples.feed(frame.data):
+                    await self._listener.audio(ready)
+            await request.complete()
+            if rest := samples.rest():
+                await self._listener.audio(rest)
         except asyncio.CancelledError:
-            if self._speaker.reason is not None:
-                self._connection.abandon(self._speaker.reason)
+            if self._reason is not None:
+                request.abandon(self._reason)
             raise
         finally:
-            self._tap.closed(self._end, self._clock.monotonic_ns())
-
-    async def _run(self, listener: Listener) -> None:
-        asked, connection = self._wanted.request, self._connection
-        now_ns = self._clock.monotonic_ns()
-        self._tap.frame(Frame(Side.AGENT, Kind.BODY, now_ns, asked.body))
-        self._tap.ended(Side.AGENT, End.COMPLETE, now_ns)
-        try:
-            upstream = await self._dialler.request(
-                asked.method, connection.url, to_send(connection.headers), asked.body, connection.timeouts,
-                asyncio.timeout(None),
-            )  # fmt: skip
-        except SidecarError as error:
-            self._end = End.BROKEN
-            self._tap.failed(error, self._clock.monotonic_ns())
-            raise
-        try:
-            await self._take(upstream, listener)
-        finally:
-            upstream.close()
-
-    async def _take(self, upstream: aiohttp.ClientResponse, listener: Listener) -> None:
-        kind, encoding = upstream.headers.get("Content-Type", ""), upstream.headers.get("Content-Encoding", "")
-        head, dialect = ResponseHead(upstream.status, kind, encoding), self._connection.dialect
-        if upstream.status < 400:
-            dialect.answered(head)
-        self._tap.answered(head, self._clock.monotonic_ns())
-        refusal = b""
-        try:
-            while piece := await upstream.content.readany():
-                frame = Frame(Side.PROVIDER, Kind.BODY, self._clock.monotonic_ns(), piece)
-                if upstream.status >= 400:
-                    refusal += piece[: _REFUSAL_LIMIT_BYTES - len(refusal)]
-                else:
-                    dialect.decode(frame)
-                    if samples := self._samples.feed(piece):
-                        await listener.audio(samples)
-                self._tap.frame(frame)
-        except aiohttp.ClientError:
-            self._end = End.BROKEN
-            raise broke_off(self._connection) from None
-        self._end = End.COMPLETE
-        self._tap.ended(Side.PROVIDER, End.COMPLETE, self._clock.monotonic_ns())
-        if upstream.status >= 400:
-            answer = refused(self._connection.leg.provider.id, head, (), refusal)
-            raise ProviderRefused(answer.status, answer.text)
-        if rest := self._samples.rest():
-            await listener.audio(rest)
+            request.close()
