@@ -6,11 +6,11 @@ are called with configured keys only.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, urlencode
 
-import msgspec
 from msgspec.structs import replace
 
 from voicegw_sidecar.addressing import Target
@@ -38,11 +38,14 @@ from voicegw_sidecar.relay.plan import Headers
 from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.unified.http import UnifiedRequest
 from voicegw_sidecar.unified.listen import ListenSocket
+from voicegw_sidecar.unified.models import Models
 from voicegw_sidecar.unified.plan import Connection
 from voicegw_sidecar.unified.speak import SpeakSocket
 from voicegw_sidecar.unified.transcribe import UnifiedRecording
 from voicegw_sidecar.wire.frames import RequestHead
 from voicegw_sidecar.wording import refusal
+
+_WARM_EVERY_S = 30.0
 
 
 def served(reception: Reception, arrival: Arrival, target: Target, project: Project) -> Refusal | Served:
@@ -63,7 +66,7 @@ def served(reception: Reception, arrival: Arrival, target: Target, project: Proj
         case "POST", "/v1/audio/transcriptions":
             return UnifiedRecording(desk)
         case "GET" | "HEAD", "/v1/models":
-            return reception.models(desk)
+            return Models(reception.legs.names(project.id), desk.answer_headers(None), desk.warms())
         case method, path:
             raise NotFound(f"nothing is served at {method} {path}; see docs/unified-endpoints.md for what is")
 
@@ -82,12 +85,15 @@ class Reception:
         self.attribution = attribution
         self.jobs = jobs
 
-    def models(self, desk: RequestDesk) -> Refusal:
-        """Return the answer of ``GET /v1/models``: what can be named, in OpenAI's shape."""
-        listed = [{"id": name, "object": "model", "created": 0, "owned_by": name.partition("/")[0]}
-                  for name in self.legs.names(desk.project_id)]  # fmt: skip
-        body = msgspec.json.encode({"object": "list", "data": listed})
-        return Refusal(200, (("Content-Type", "application/json"), *desk.answer_headers(None)), body)
+        self._warmed_s: dict[tuple[str, str], float] = {}
+
+    def is_due(self, project: str, provider: str) -> bool:
+        """Say whether a provider's connection is to be made ready: agents that start together need it once."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._warmed_s.get((project, provider), -_WARM_EVERY_S) < _WARM_EVERY_S:
+            return False
+        self._warmed_s[project, provider] = now_s
+        return True
 
 
 class RequestDesk:
@@ -134,6 +140,17 @@ class RequestDesk:
             raise
         self._stand_in = self._reception.legs.stand_in(leg.modality, verdict)
         return self._stand_in
+
+    def warms(self) -> tuple[Connection, ProviderRequest] | None:
+        """Return what makes the connection of the LLM ready that ``auto`` would take now, where one is due."""
+        try:
+            [leg, *_] = self._reception.legs.of(Call(self._project.id, None, None), Modality.LLM, None)
+            asked = warming_request(leg)
+            if asked is None or not self._reception.is_due(self._project.id, leg.provider.id):
+                return None
+            return self.request(leg, asked), asked
+        except SidecarError:
+            return None  # there is no route, or no key: whoever asks for more is told
 
     def require_key(self, leg: Leg) -> None:
         """See `Desk.require_key`."""
@@ -262,6 +279,15 @@ class RequestDesk:
     def _caller(self) -> Caller:
         arrival = self._arrival
         return Caller(arrival.connection, arrival.peer_port, arrival.own_port, is_local=is_loopback(arrival.peer))
+
+
+def warming_request(leg: Leg) -> ProviderRequest | None:
+    """Return the cheapest question to an LLM's provider: which models it has."""
+    chat = next((one.path for one in leg.provider.endpoints if one.modality is Modality.LLM), None)
+    if chat is None:
+        return None
+    path = chat.removesuffix("/chat/completions").removesuffix("/messages") + "/models"
+    return ProviderRequest("GET", path, (), (("anthropic-version", "2023-06-01"),), b"")
 
 
 def _shared(endpoint: Endpoint, dialect: Remembered) -> Endpoint:

@@ -176,6 +176,19 @@ async def test_caller_that_leaves_stops_the_provider(start_unified: StartUnified
         assert row.status == "cancelled"
 
 
+async def test_question_for_the_models_makes_the_connection_ready(unified: Setup) -> None:
+    async with unified.openai() as client:
+        for _ in range(3):
+            _ = [model async for model in client.models.list()]
+        await eventually(lambda: len(unified.simulator.ledger.entries("groq.models")) == 1)
+        await client.chat.completions.create(model="auto", messages=ASKED)
+    [warm] = unified.simulator.ledger.entries("groq.models")
+    [chat] = unified.simulator.ledger.entries("groq.chat")
+    assert warm.connection == chat.connection, "the call came over the connection that was ready"
+    assert warm.headers["authorization"] == "Bearer key-of-groq"
+    assert len(await unified.sidecar.rows(1)) == 1
+
+
 async def test_models_of_the_configured_providers_are_listed(start_unified: StartUnified) -> None:
     async with start_unified(without_key=()) as unified, unified.openai() as client:
         names = [model.id async for model in client.models.list()]
