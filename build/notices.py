@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 LICENCE_FILE = re.compile(r"(licen[cs]e|copying|notice|authors)", re.IGNORECASE)
+CODE = {".py", ".pyi", ".pyc"}
 RULE = "=" * 78
 HEAD = """\
 voicegw-sidecar: third-party notices
@@ -46,6 +47,10 @@ Shared libraries of the machine that built the executable, where they are in it:
 bzip2 (bzip2-1.0.6), liblzma (0BSD), libffi (MIT), Expat (MIT), libuuid (BSD-3-Clause), GCC's libgcc and libstdc++
 (GPL-3.0-or-later WITH GCC-exception-3.1). In apsw: SQLite (public domain). In uvloop: libuv (MIT). In aiohttp:
 llhttp (MIT). In PyYAML: libyaml (MIT). In Pillow: libpng, libjpeg-turbo and others, listed by its own licence.
+Of the libraries that convert sound, each a file of its own in sound.zip. In soundfile: libsndfile (LGPL-2.1-or-later)
+with FLAC, Ogg, Opus and Vorbis (BSD-3-Clause), mpg123 (LGPL-2.1) and LAME (LGPL-2.0-or-later). In soxr: libsoxr
+(LGPL-2.1-or-later) with PFFFT (BSD-like). In numpy: OpenBLAS, LAPACK, libgfortran and libquadmath, listed by its own
+licence. In cffi: libffi (MIT).
 """
 
 
@@ -75,7 +80,7 @@ def notice(package: Distribution) -> str:
     facts = package.metadata
     licence = facts.get("License-Expression") or facts.get("License") or ""
     classifiers = [line.rpartition(" :: ")[2] for line in facts.get_all("Classifier", []) if "License ::" in line]
-    files = [file for file in package.files or [] if ".dist-info" in str(file) and LICENCE_FILE.search(file.name)]
+    files = [file for file in package.files or [] if LICENCE_FILE.search(file.name) and file.suffix not in CODE]
     texts = [Path(str(package.locate_file(file))).read_text(encoding="utf-8", errors="replace") for file in files]
     named = licence.strip().partition("\n")[0] or ", ".join(classifiers)
     if not named and not texts:

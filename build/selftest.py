@@ -14,24 +14,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from stand_ins import ANSWER, PEAK, PITCH_HZ, SPOKEN_S, TRANSCRIPT, StandIn, stand_ins
 
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 5.0
 ROW_LIMIT_S = 5.0
-SILENCE_S = 0.01
-ANSWER = [f'data: {{"choices":[{{"delta":{{"content":"{word} é"}}}}]}}\n\n'.encode() for word in ("one", "two")] + [
-    b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\r\n\r\n',
-    b"data: [DONE]\n\n",
-]
+HEARD_HZ = 16_000  # what a recording is unpacked to
 QUESTION = {
     "model": "gpt-4o-mini",
     "messages": [{"role": "user", "content": "Say something."}],
@@ -44,28 +42,6 @@ _local = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 class Failed(Exception):
     """A check did not hold; the message says what was found."""
-
-
-class Upstream(BaseHTTPRequestHandler):
-    """A provider that streams known bytes in pieces, and repeats what it was asked."""
-
-    protocol_version = "HTTP/1.1"
-    asked: list[bytes] = []  # noqa: RUF012 - one list for all requests is the point
-
-    def do_POST(self) -> None:
-        """Answer any request."""
-        self.asked.append(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        for piece in (*ANSWER, b""):
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-            self.wfile.flush()
-            time.sleep(SILENCE_S)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 class Sidecar:
@@ -149,10 +125,10 @@ def wait_for(ask: Callable[[], Any], limit_s: float, otherwise: str) -> Any:
     return answer
 
 
-def fetch(address: str, body: object = None) -> tuple[int, str, bytes]:
-    """Return the status, content type and body of an answer."""
-    content = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", "Authorization": "Bearer selftest"} if content else {}
+def fetch(address: str, body: object = None, content_type: str = "application/json") -> tuple[int, str, bytes]:
+    """Return the status, content type and body of an answer; a body that is not bytes is sent as JSON."""
+    content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"Content-Type": content_type, "Authorization": "Bearer selftest"} if content else {}
     try:
         with _local.open(urllib.request.Request(address, content, headers), timeout=10) as answer:
             return answer.status, answer.headers["Content-Type"] or "", answer.read()
@@ -227,7 +203,7 @@ def check_pages(base: str) -> None:
     passed("the page renders and names htmx", started)
     for path, kind, needed in (
         ("/static/app.css", "text/css", b"{"),
-        ("/static/vendor/htmx.min.js", "text/javascript", b"htmx"),
+        ("/static/vendor/htmx.min.js", ("text/javascript", "application/javascript"), b"htmx"),
     ):
         started = time.perf_counter()
         status, content_type, content = fetch(base + path)
@@ -245,13 +221,63 @@ def _row(base: str, project: str) -> dict[str, Any] | None:
 
 def check_serve(sidecar: Sidecar) -> None:
     """A configured sidecar relays bytes unchanged, keeps the row, and stops on SIGTERM."""
-    upstream = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-    threading.Thread(target=upstream.serve_forever, daemon=True).start()
-    database, config = sidecar.folder / "selftest.db", sidecar.folder / "good.yaml"
+    with stand_ins() as provider, serving(sidecar, f"openai: {{base_url: '{provider}/v1'}}") as (base, config):
+        started = time.perf_counter()
+        status, _, content = fetch(f"{base}/openai/v1/chat/completions", QUESTION)
+        expect((status, content) == (200, b"".join(ANSWER)), f"sent {b''.join(ANSWER)!r}, relayed {status} {content!r}")
+        expect(StandIn.asked == [json.dumps(QUESTION).encode()], f"the provider was asked {StandIn.asked!r}")
+        passed("serve relays a streamed exchange byte for byte", started)
+    started = time.perf_counter()
+    result = sidecar.run("logs", "--config", str(config), "--json")
+    expect(result.returncode == 0, f"logs: exit code {result.returncode} {result.stderr!r}")
+    expect(len(json.loads(result.stdout)["logs"]) == 1, f"logs: expected the one exchange, found {result.stdout}")
+    passed("logs finds the exchange in the database afterwards", started)
+
+
+def check_sound(sidecar: Sidecar) -> None:
+    """What a provider says as WAV is resampled and packed as the caller asked, and unpacked for one that listens."""
+    with stand_ins() as provider:
+        lines = f"piper: {{base_url: '{provider}'}}, deepgram: {{base_url: '{provider}', api_key: selftest}}"
+        with serving(sidecar, lines) as (base, _):
+            for container, mark in (("mp3", b"\xff"), ("opus", b"OggS")):
+                started = time.perf_counter()
+                asked = {"model": "piper/any", "voice": "alloy", "input": "Hum.", "response_format": container}
+                status, content_type, file = fetch(f"{base}/v1/audio/speech", asked)
+                expect(status == 200 and file.startswith(mark), f"{container}: {status} {content_type} {file[:200]!r}")
+                passed(f"serve packs a WAV file as {container}, {len(file)} bytes", started)
+                started = time.perf_counter()
+                check_transcript(base, container, file)
+                passed(f"serve unpacks {container} for a provider that takes samples only", started)
+
+
+def check_transcript(base: str, container: str, file: bytes) -> None:
+    """The provider hears the tone that the file holds."""
+    parts = (
+        b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\ndeepgram/flux-general-en\r\n',
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="tone"\r\n\r\n' + file + b"\r\n--x--\r\n",
+    )
+    content_type = "multipart/form-data; boundary=x"
+    status, _, content = fetch(f"{base}/v1/audio/transcriptions", b"".join(parts), content_type)
+    expect(status == 200 and json.loads(content)["text"] == TRANSCRIPT, f"{container}: {status} {content!r}")
+    heard = array("h", StandIn.heard[-1])
+    long_s = len(heard) / HEARD_HZ
+    expect(SPOKEN_S - 0.01 < long_s < SPOKEN_S + 0.2, f"{container}: {long_s} s, expected {SPOKEN_S} s")
+    middle = heard[HEARD_HZ // 4 : HEARD_HZ * 3 // 4]
+    pitch_hz = sum(one < 0 <= next_ for one, next_ in pairwise(middle)) / (len(middle) / HEARD_HZ)
+    found = f"{container}: a tone of {pitch_hz:.0f} Hz and peak {max(middle)}, expected {PITCH_HZ} Hz and {PEAK}"
+    expect(abs(pitch_hz - PITCH_HZ) < 5 and abs(max(middle) - PEAK) < PEAK / 5, found)
+
+
+@contextmanager
+def serving(sidecar: Sidecar, providers: str) -> Iterator[tuple[str, Path]]:
+    """Run ``serve`` with these providers; yields its address and its configuration, which outlives it."""
+    StandIn.asked.clear()
+    folder = Path(tempfile.mkdtemp(dir=sidecar.folder))
+    config = folder / "good.yaml"
     config.write_text(
         "timezone: Europe/Berlin\n"
-        f"cost_tracking: {{db_path: '{database}'}}\n"
-        f"providers: {{openai: {{base_url: 'http://127.0.0.1:{upstream.server_port}/v1'}}}}\n"
+        f"cost_tracking: {{db_path: '{folder / 'selftest.db'}'}}\n"
+        f"providers: {{{providers}}}\n"
         "serve: {port: 0, drain_seconds: 1}\n"
     )
     started = time.perf_counter()
@@ -259,18 +285,7 @@ def check_serve(sidecar: Sidecar) -> None:
         status = fetch(f"{base}/health")[0]
         expect(status == 200, f"/health: {status}")
         passed("serve, without the system's time zones and certificates, answers /health", started)
-        started = time.perf_counter()
-        status, _, content = fetch(f"{base}/openai/v1/chat/completions", QUESTION)
-        expect((status, content) == (200, b"".join(ANSWER)), f"sent {b''.join(ANSWER)!r}, relayed {status} {content!r}")
-        expect(Upstream.asked == [json.dumps(QUESTION).encode()], f"the provider was asked {Upstream.asked!r}")
-        passed("serve relays a streamed exchange byte for byte", started)
-    upstream.shutdown()
-    upstream.server_close()
-    started = time.perf_counter()
-    result = sidecar.run("logs", "--config", str(config), "--json")
-    expect(result.returncode == 0, f"logs: exit code {result.returncode} {result.stderr!r}")
-    expect(len(json.loads(result.stdout)["logs"]) == 1, f"logs: expected the one exchange, found {result.stdout}")
-    passed("logs finds the exchange in the database afterwards", started)
+        yield base, config
 
 
 def check_bad_configuration(sidecar: Sidecar) -> None:
@@ -297,7 +312,7 @@ def main(command: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="selftest-") as folder:
         sidecar = Sidecar(command, Path(folder))
         try:
-            for check in (check_version, check_demo, check_serve, check_bad_configuration):
+            for check in (check_version, check_demo, check_serve, check_sound, check_bad_configuration):
                 check(sidecar)
         except Failed as error:
             print(f"selftest: failed: {error}", file=sys.stderr)

@@ -7,6 +7,7 @@ they live in the data directory.
 
 from __future__ import annotations
 
+import shutil
 import threading
 import zipfile
 from pathlib import Path
@@ -37,7 +38,7 @@ def unpacked(name: str) -> Path | None:
     """Return the folder with what was packed as ``name``, such as ``sound.zip``; None where there is no such file.
 
     Only the executable has one, beside the package. It is unpacked there at the first call, on the caller's thread,
-    and gone afterwards; :class:`SidecarError` where there is no room for it. One that broke off is begun again.
+    and gone afterwards; :class:`SidecarError` where there is no room for it, and the next call tries again.
     """
     packed = _PACKAGE.parent / name
     folder = packed.with_name(f"{name}.unpacked")  # not a name that another package could have
@@ -53,6 +54,7 @@ def _unpack(packed: Path, folder: Path) -> None:
             archive.extractall(folder)
         packed.unlink()  # last: until then the folder is not complete
     except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # what little room there is, others need
         raise SidecarError(
-            f"{packed} cannot be unpacked: {error.strerror}; the temporary directory needs 100 MB, see docs/packaging.md"
+            f"{packed} cannot be unpacked: {error.strerror}; its folder needs 100 MB in all, see docs/packaging.md"
         ) from error

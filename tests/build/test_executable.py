@@ -20,9 +20,12 @@ from tests.build.support import ROOT, selftest
 pytestmark = pytest.mark.timeout(400)  # the first test may have to build it
 
 SIZE_LIMIT_BYTES = 30_000_000
+UNPACKED_LIMIT_BYTES = 45_000_000
+"""At the start: what converts sound stays packed until it is needed."""
 VERSION_LIMIT_S = 0.3
 INGREDIENTS = (
-    "voicegw_sidecar", "templates", "static", "build/early.py", "build/notices.py", "voicegw.spec", "pyproject.toml",
+    "voicegw_sidecar", "templates", "static", "build/early.py", "build/notices.py", "build/pack_sound.py",
+    "voicegw.spec", "pyproject.toml",
 )  # fmt: skip
 
 
@@ -57,7 +60,7 @@ def foreign() -> Iterator[Path]:
 
 
 def test_it_passes_the_selftest_with_an_empty_environment(executable: Path) -> None:
-    assert selftest(executable, environment={}) >= 17
+    assert selftest(executable, environment={}) >= 24
 
 
 def test_it_runs_with_nothing_set_at_all(executable: Path, tmp_path: Path) -> None:
@@ -85,13 +88,25 @@ def test_a_user_who_may_write_nowhere_but_in_tmpdir(executable: Path, foreign: P
             (unpacked,) = (foreign / "tmp").glob("_MEI*")
             assert (unpacked / "uvloop").is_dir()
             assert (unpacked / "LICENSE").is_file()
-            notices = (unpacked / "THIRD_PARTY_NOTICES.txt").read_text(encoding="utf-8")
-            assert all(f"\n{name} " in notices for name in ("aiohttp", "apsw", "certifi", "htmx", "Python", "uvloop"))
+            beside = (executable.parent / "THIRD_PARTY_NOTICES.txt").read_bytes()
+            assert (unpacked / "THIRD_PARTY_NOTICES.txt").read_bytes() == beside
+            assert (unpacked / "sound.zip").is_file()
+            assert sum(file.stat().st_size for file in unpacked.rglob("*")) < UNPACKED_LIMIT_BYTES
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=10)
     assert process.returncode == 0
     assert list((foreign / "tmp").iterdir()) == []
+
+
+def test_the_notices_name_everything(executable: Path) -> None:
+    text = (executable.parent / "THIRD_PARTY_NOTICES.txt").read_text(encoding="utf-8")
+    notices = {part.partition(" ")[0]: part for part in text.split("\n" + "=" * 78 + "\n")}
+    assert {"aiohttp", "apsw", "certifi", "cffi", "htmx", "numpy", "Python", "soundfile", "soxr", "uvloop"} < set(
+        notices
+    )
+    for name in ("soundfile", "soxr"):  # libsndfile's, and libsoxr's
+        assert re.search(r"GNU LESSER GENERAL PUBLIC LICENSE\s+Version 2\.1", notices[name])
 
 
 def test_two_run_side_by_side(executable: Path) -> None:

@@ -64,4 +64,4 @@ def test_the_installed_wheel_passes_the_selftest(wheel: Path, tmp_path: Path) ->
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert where.stdout.strip() == str(installed / "voicegw_sidecar" / "__init__.py"), "the checkout hides the wheel"
-    assert selftest(installed / "bin" / "voicegw-sidecar", environment=environment) >= 17
+    assert selftest(installed / "bin" / "voicegw-sidecar", environment=environment) >= 24

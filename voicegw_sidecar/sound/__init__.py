@@ -20,8 +20,8 @@ _CPP_RUNTIME = "libstdc++.so.6"
 def load() -> None:
     """Import the libraries: 0.1 s and 15 MB, once. To be called on a thread before the first conversion on the loop.
 
-    The executable unpacks them first, which TODO; :class:`SidecarError` where it has no room for them. Whatever needs
-    them calls this itself, so that who forgot to loses time only.
+    The executable unpacks them first: 0.6 s and 48 MB, and :class:`SidecarError` where it has no room for them. What
+    needs them calls this itself, so that whoever forgets to loses time and nothing else.
     """
     if find_spec("numpy") is None and (folder := unpacked(PACKED)) is not None:
         _add(folder)

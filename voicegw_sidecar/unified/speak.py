@@ -12,6 +12,7 @@ import secrets
 
 from aiohttp import web
 from msgspec import Struct
+from msgspec.structs import replace
 
 from voicegw_sidecar import sound, tasks
 from voicegw_sidecar.asks import Container, Sound, SpeakAsk, SpeechAsk
@@ -81,7 +82,6 @@ class SpeakSocket:
             self._desk.require_key(self._desk.admit(self._legs[0]))
         except SidecarError as error:
             return refusal_response(self._desk.refusal(error))
-        await asyncio.to_thread(sound.load)
         self._agent = agent = AgentSide(request, self._desk)
         answer = await agent.open()
         keeper = tasks.spawn(self._keep(), name="unified tts keeper")
@@ -207,11 +207,11 @@ class SpeakSocket:
         if speaker is not None and speaker.is_open and speaker.leg == leg and self._speaker_voice == voice:
             return
         self._drop_speaker()
-        self._speaker = made = self._make(leg, voice)
+        self._speaker = made = await self._made(leg, voice)
         self._speaker_voice = voice
         await made.open()
 
-    def _make(self, leg: Leg, voice: _Voice) -> Speaker:
+    async def _made(self, leg: Leg, voice: _Voice) -> Speaker:
         drivers = drivers_of(leg.provider.id, is_declared=leg.is_declared)
         wanted = voice.voice or leg.variant if not leg.is_substitute else leg.variant or voice.voice
         name = fitting_voice(leg.provider.id, drivers.voices, wanted, is_substitute=leg.is_substitute)
@@ -219,11 +219,16 @@ class SpeakSocket:
         if drivers.speak is not None:
             ask = SpeakAsk(leg.model, name, rate_hz, voice.language, self._create.options)
             driver = drivers.speak(ask)
+            if driver.rate_hz != rate_hz:
+                await asyncio.to_thread(sound.load)
             socket = ProviderSocket(self._desk.socket(leg, driver.address), self._dialler, self._clock)
             return SocketSpeaker(socket, driver, rate_hz, self, self._clock)
         if drivers.speech is None:
             raise BadRequest(f"model: {leg.provider.id} does not speak; expected a text-to-speech provider")
-        speech = SpeechAsk(leg.model, name, "", Sound(Container.PCM, rate_hz), voice.language)
+        wanted_sound = Sound(Container.PCM, rate_hz)
+        speech = SpeechAsk(leg.model, name, "", wanted_sound, voice.language)
+        if drivers.speech(replace(speech, text="a")).gives != wanted_sound:
+            await asyncio.to_thread(sound.load)
         return RequestSpeaker(leg, drivers.speech, speech, self._desk, self._dialler, self, self._clock)
 
     async def _flush(self) -> None:
