@@ -1,4 +1,4 @@
-"""``GET /v1/models``: what can be named. LiveKit's agents ask at their start: the LLM's connection is then made ready."""
+"""``GET /v1/models``: what can be named. LiveKit's agents ask at their start: the LLM's connection is made ready."""
 
 from __future__ import annotations
 
