@@ -184,10 +184,11 @@ class Legs:
             return self._decide(call.project).legs[modality].entry
         is_start = call.is_stream and modality is Modality.STT
         idle_ns = round(self._catalog.config.sessions.idle_seconds * NS_PER_S)
-        remembered = self._memory.decision(call, self._clock.monotonic_ns(), idle_ns, is_start=is_start)
-        decision = remembered or self._decide(call.project)
-        if remembered is None:
-            self._memory.keep(call, decision, self._clock.monotonic_ns(), is_start=is_start)
+        kept = self._memory.decision(call, self._clock.monotonic_ns(), idle_ns, is_start=is_start)
+        if kept is not None and kept.legs[modality].entry.provider in self._providers:  # a reload may have removed it
+            return kept.legs[modality].entry
+        decision = self._decide(call.project)
+        self._memory.keep(call, decision, self._clock.monotonic_ns(), is_start=is_start)
         return decision.legs[modality].entry
 
     def _decide(self, project: str) -> Decision:
