@@ -63,6 +63,12 @@ def test_everything_is_read() -> None:
     )  # fmt: skip
 
 
+def test_a_tool_is_a_function_unless_it_says_otherwise() -> None:
+    assert [tool.type for tool in read(tools=[{"function": {"name": "f"}}, {"type": "custom"}]).tools or ()] == [
+        "function", "custom",
+    ]  # fmt: skip
+
+
 def test_what_is_not_said_is_none() -> None:
     asked = read()
     assert (asked.model, asked.stream, asked.temperature, asked.max_tokens, asked.n) == (None,) * 5

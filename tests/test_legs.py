@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from voicegw_sidecar.app import build_runtime
 from voicegw_sidecar.drivers.leg import Leg
-from voicegw_sidecar.errors import BadRequest, NoRoute, UnknownProject
-from voicegw_sidecar.legs import LEAST_PATIENCE_MS, Call, Legs, ProcessMemory
+from voicegw_sidecar.errors import NoRoute, UnknownProject
+from voicegw_sidecar.legs import Call, Legs, ProcessMemory
 from voicegw_sidecar.providers import registry
 from voicegw_sidecar.rollup import Rollup
 from voicegw_sidecar.routing.latency import LEAST_SAMPLES, Observed
@@ -21,7 +21,7 @@ from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.settings import catalog_of, load_settings
 from voicegw_sidecar.stitching import Process
 from voicegw_sidecar.store.queries.latencies import StoredObservation
-from voicegw_sidecar.terms import NS_PER_S, Modality, RosterEntry, SessionOrigin
+from voicegw_sidecar.terms import NS_PER_S, Modality, SessionOrigin
 
 STT, LLM, TTS = Modality.STT, Modality.LLM, Modality.TTS
 ROUTING = """
@@ -279,11 +279,11 @@ async def test_a_session_that_fails_over_begins_with_its_own_pick(setup: Setup) 
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
-        ((), LEAST_PATIENCE_MS),
-        ((observed(LLM, "groq", 100, 499, project="patient"),), LEAST_PATIENCE_MS),
+        ((), 1000.0),
+        ((observed(LLM, "groq", 100, 499, project="patient"),), 1000.0),
         ((observed(LLM, "groq", 100, 900, project="patient"),), 1800.0),
-        ((observed(LLM, "groq", 100, 900, LEAST_SAMPLES - 1, project="patient"),), LEAST_PATIENCE_MS),
-        ((observed(LLM, "groq", 100, 900, project="acme"),), LEAST_PATIENCE_MS),
+        ((observed(LLM, "groq", 100, 900, LEAST_SAMPLES - 1, project="patient"),), 1000.0),
+        ((observed(LLM, "groq", 100, 900, project="acme"),), 1000.0),
     ],
     ids=["a quick baseline", "a quick p95", "a slow p95", "too little seen", "seen elsewhere"],
 )
@@ -309,7 +309,7 @@ async def test_of_a_provider_of_which_nothing_is_known_a_second_is_enough(tmp_pa
     text = ROUTING.replace("llm: [groq, openai, vllm/llama]", "llm: [groq, vllm/llama, openai]")
     async with running(tmp_path, text) as setup:
         legs = setup.legs().of(by_project("patient"), LLM, "auto")
-    assert [(leg.name, leg.patience_ms) for leg in legs][1] == ("vllm/llama", LEAST_PATIENCE_MS)
+    assert [(leg.name, leg.patience_ms) for leg in legs][1] == ("vllm/llama", 1000.0)
 
 
 async def test_the_last_has_nobody_to_give_way_to(setup: Setup) -> None:
@@ -337,104 +337,6 @@ async def test_a_project_that_is_not_configured_is_named(setup: Setup) -> None:
         setup.legs().of(by_project("nobody"), STT, "auto")
 
 
-@pytest.mark.parametrize(
-    ("modality", "wanted", "expected", "variant"),
-    [
-        (STT, "deepgram/nova-2", "deepgram/nova-2", None),
-        (STT, "deepgram/nova-3:en", "deepgram/nova-3", "en"),
-        (STT, " deepgram/nova-3 ", "deepgram/nova-3", None),
-        (STT, "deepgram", "deepgram/nova-3", None),
-        (TTS, "cartesia/sonic-3:694f9389", "cartesia/sonic-3", "694f9389"),
-        (TTS, "elevenlabs", "elevenlabs/eleven_flash_v2_5", None),
-        (LLM, "ollama/qwen2.5:3b", "ollama/qwen2.5:3b", None),
-        (LLM, "groq/openai/gpt-oss-20b", "groq/openai/gpt-oss-20b", None),
-        (LLM, "anthropic/claude-of-tomorrow", "anthropic/claude-of-tomorrow", None),
-        (LLM, "vllm/llama", "vllm/llama", None),
-        (STT, "local/whisper", "whisper/large-v3", None),
-        (STT, "local/whisper-large-v3", "whisper/whisper-large-v3", None),
-        (STT, "local/whisper-large-v3:de", "whisper/whisper-large-v3", "de"),
-        (TTS, "local/kokoro", "kokoro/kokoro", None),
-        (TTS, "local/piper", "piper", None),
-        (TTS, "local/piper-en_US-lessac-medium", "piper/piper-en_US-lessac-medium", None),
-        (TTS, "piper/en_US-lessac-medium", "piper/en_US-lessac-medium", None),
-    ],
-)
-async def test_a_provider_and_its_model_are_served_as_named(
-    setup: Setup, modality: Modality, wanted: str, expected: str, variant: str | None
-) -> None:
-    [leg] = setup.legs().of(by_project("bare"), modality, wanted)
-    assert (leg.name, leg.variant) == (expected, variant)
-
-
-@pytest.mark.parametrize(
-    ("modality", "wanted", "expected", "variant"),
-    [
-        (LLM, "gpt-4.1-mini", "openai/gpt-4.1-mini", None),
-        (LLM, "llama", "vllm/llama", None),
-        (STT, "nova-3", "deepgram/nova-3", None),
-        (STT, "nova-3:en", "deepgram/nova-3", "en"),
-        (STT, "whisper-large-v3-turbo", "groq/whisper-large-v3-turbo", None),
-        (TTS, "kokoro", "kokoro/kokoro", None),
-        (TTS, "gpt-4o-mini-tts:coral", "openai/gpt-4o-mini-tts", "coral"),
-    ],
-)
-async def test_a_bare_model_is_served_by_the_one_that_lists_it(
-    setup: Setup, modality: Modality, wanted: str, expected: str, variant: str | None
-) -> None:
-    [leg] = setup.legs().of(by_project(), modality, wanted)
-    assert (leg.name, leg.variant) == (expected, variant)
-
-
-@pytest.mark.parametrize(
-    ("modality", "wanted", "message"),
-    [
-        (LLM, "nobody/model", "model: found 'nobody/model', but no provider 'nobody'; expected one of anthropic, "),
-        (LLM, "gpt-of-tomorrow", "model: found 'gpt-of-tomorrow', which no configured provider lists; expected"),
-        (LLM, "claude-haiku-4-5", "model: found 'claude-haiku-4-5', which no configured provider lists; anthropic has"),
-        (LLM, "twin", "model: 'twin' is listed by several providers; name one of openai/twin, vllm/twin"),
-        (STT, "deepgram/", "model: expected provider, provider/model or provider/model:voice"),
-        (STT, "deepgram/nova-3:", "model: expected provider, provider/model or provider/model:voice"),
-        (STT, "deepgram:en", "model: expected provider, provider/model or provider/model:voice"),
-        (STT, "Deepgram/nova-3", "model: expected provider, provider/model or provider/model:voice"),
-        (STT, "deepgram/nova 3", "model: expected provider, provider/model or provider/model:voice"),
-        (STT, "local/ears", "model: expected local/whisper-…, local/kokoro or local/piper"),
-        (STT, "local", "model: found 'local', which no configured provider lists"),
-        (TTS, "anthropic", "model: anthropic has no usual model for tts; name one as anthropic/<model>"),
-        (LLM, "x" * 1000, "model: found 'xxx"),
-        (LLM, "nobody/" + "x" * 1000, "model: expected provider, provider/model or provider/model:voice"),
-    ],
-)
-async def test_a_name_that_means_nothing_is_refused(
-    setup: Setup, modality: Modality, wanted: str, message: str
-) -> None:
-    legs = setup.legs()
-    assert not legs.is_auto(wanted)
-    with pytest.raises(BadRequest) as caught:
-        legs.of(by_project(), modality, wanted)
-    assert caught.value.message.startswith(message)
-    assert len(caught.value.message) < 500
-
-
 async def test_a_name_opens_no_session(setup: Setup) -> None:
     setup.legs().of(by_session(), LLM, "openai/gpt-4.1-mini")
     assert setup.runtime.sessions.find("acme", "call-1") is None
-
-
-async def test_what_can_be_named_is_what_is_configured(setup: Setup) -> None:
-    found = setup.legs().names("acme")
-    assert found[0] == "auto"
-    assert len(found) == len(set(found))
-    assert {name.partition("/")[0] for name in found[1:]} == {"openai", "groq", "deepgram", "kokoro"}
-    for modality, name in ((LLM, "openai/gpt-4.1-mini"), (STT, "deepgram/nova-3"), (TTS, "kokoro/kokoro")):
-        assert name in found
-        assert asked(setup.legs(), by_project(), modality, name) == name
-
-
-async def test_a_stand_in_is_what_nobody_chose(setup: Setup) -> None:
-    leg = setup.legs().stand_in(LLM, RosterEntry("ollama"))
-    assert (leg.name, leg.is_stand_in, leg.is_substitute) == ("ollama/qwen2.5:3b", True, True)
-
-
-@pytest.mark.parametrize(("provider", "expected"), [("vllm", True), ("openai", False), ("ollama", False)])
-async def test_a_server_that_the_configuration_declares_is_marked(setup: Setup, provider: str, expected: bool) -> None:
-    assert setup.legs().leg(LLM, RosterEntry(provider, "m")).is_declared is expected

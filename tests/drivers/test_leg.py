@@ -29,3 +29,9 @@ def test_of_the_built_in_ones_openai_alone_gets_the_callers_own_request(provider
 
 def test_a_declared_server_gets_it_too() -> None:
     assert leg("vllm", "m", is_declared=True).is_openai
+
+
+def test_a_leg_is_plain_unless_something_is_said_of_it() -> None:
+    found = leg("openai", "m")
+    assert (found.variant, found.patience_ms) == (None, None)
+    assert (found.is_stand_in, found.is_substitute, found.is_declared) == (False, False, False)

@@ -65,7 +65,7 @@ def heard(translation: SpeechTranslation, *pieces: bytes) -> bytes:
         (b'{"input":"\xff"}', "body: "),
         (b'{"input":"a","voice":7}', "body: "),
         (b'{"input":"a","x":' + b"[" * 100_000, "body: "),
-        (b"{}", "input: found no text"),
+        (b"{}", "input: found no text; expected what is to be spoken"),
         (b'{"input":" \\n"}', "input: found no text"),
         (b'{"input":"' + b"a" * (TEXT_LIMIT_CHARS + 1) + b'"}', "input: found 4097 characters, expected 4096 at most"),
         (b'{"input":"a","response_format":"midi"}', "response_format: found 'midi', expected one of pcm, wav, mp3"),
@@ -103,7 +103,8 @@ def test_the_model_that_is_wanted(members: dict[str, Any], expected: str | None)
 def test_openais_kind_gets_the_callers_own_request(provider: str, is_declared: bool) -> None:
     members: dict[str, Any] = {"input": "é", "voice": "onyx", "speed": 1.5, "stream_format": "sse", "extra": {"a": 1}}
     found = attempt(provider, is_declared=is_declared, **members)
-    assert found.request.path == "/v1/audio/speech"
+    assert (found.request.method, found.request.path, found.request.query) == ("POST", "/v1/audio/speech", ())
+    assert found.request.headers == (("Content-Type", "application/json"),)
     assert body_of(found) == {"model": "the-model", **members}
     assert isinstance(found.translation, PassThrough)
     assert found.is_openai_shaped

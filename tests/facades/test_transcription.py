@@ -45,11 +45,13 @@ def told(transcript: Transcript, *fields: tuple[str, str], **more: Any) -> dict[
     return found
 
 
-@pytest.mark.parametrize("content_type", ["", "application/json", "multipart/form-data", "text/plain; boundary=x"])
+@pytest.mark.parametrize(
+    "content_type", ["", "application/json", "multipart/form-data", "text/plain; boundary=x", "x" * 100]
+)
 def test_a_body_that_is_no_form_is_refused(content_type: str) -> None:
     with pytest.raises(BadRequest) as caught:
         Transcribe(b"{}", content_type)
-    expected = f"Content-Type: found {content_type!r}, expected multipart/form-data with a boundary"
+    expected = f"Content-Type: found {content_type[:64]!r}, expected multipart/form-data with a boundary"
     assert caught.value.message == expected
 
 
@@ -122,7 +124,8 @@ def test_the_callers_language_is_meant_more_than_the_models(
         ([("timestamp_granularities[]", "word")], False, False),
         ([("response_format", "verbose_json")], False, True),
         ([("response_format", "verbose_json"), ("timestamp_granularities[]", "word")], True, False),
-        ([("response_format", "verbose_json"), ("timestamp_granularities", "segment")], False, True),
+        ([("response_format", "verbose_json"), ("timestamp_granularities", "word")], True, False),
+        ([("response_format", "verbose_json"), ("timestamp_granularities[]", "segment")], False, True),
         (
             [("response_format", "verbose_json"), ("timestamp_granularities[]", "word"),
              ("timestamp_granularities[]", "segment")], True, True,
