@@ -154,3 +154,14 @@ async def test_blocked_budget_refuses(start_unified: StartUnified) -> None:
         assert raised.value.response.headers["X-VoiceGW-Error"] == "budget_exceeded"
         rows = await unified.sidecar.rows(2)
     assert sorted(row.status for row in rows) == ["ok", "refused"]
+
+
+async def test_spent_budget_is_not_passed_by_way_of_a_free_provider(start_unified: StartUnified) -> None:
+    rosters = "routing: {failover: true, rosters: {stt: [deepgram], llm: [ollama, openai], tts: [cartesia]}}"
+    spent = f"daily_budget: 0.000000001\nbudget_action: block\n{rosters}"
+    async with start_unified(spent, down=("ollama",)) as unified:
+        await answer(unified, streamed=False)  # a day's first call is always served
+        with pytest.raises(APIStatusError) as raised:
+            await answer(unified, streamed=False)
+        assert raised.value.response.headers["X-VoiceGW-Error"] == "budget_exceeded"
+        assert len(unified.simulator.ledger.entries("openai.chat")) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulator.conftest import eventually, quick
 from tests.unified.conftest import Setup, StartUnified
-from tests.unified.sockets import Client, audio_s, client, create_tts, text
+from tests.unified.sockets import audio_s, client, create_tts, text
 from voicegw_sidecar.simulator import Failure, FailureKind, Speaking
 
 SENTENCES = ("Your order has left the warehouse. ", "You will have it on Thursday. ")
@@ -233,5 +233,12 @@ async def test_agent_that_stops_reading_holds_up_nobody_else(start_unified: Star
             assert entry is not None
 
 
-def is_done(agent: Client) -> bool:
-    return any(one["type"] == "done" for one in agent.heard)
+async def test_model_of_one_utterance_is_that_of_no_other(unified: Setup) -> None:
+    async with client(unified, "tts", "cartesia/sonic-3") as agent:
+        await agent.say(create_tts())
+        await agent.hear("session.created")
+        for model in ("cartesia/sonic-3", "deepgram/aura-2-thalia-en", "cartesia/sonic-3"):
+            await agent.say(text("Hello.", model=model), {"type": "session.flush"})
+            await agent.hear("done")
+        rows = await unified.sidecar.rows(3)
+    assert [row.provider for row in rows] == ["cartesia", "deepgram", "cartesia"]

@@ -82,15 +82,17 @@ class UnifiedRequest:
         if served.is_stand_in:
             legs = [served]
         last: SidecarError = BadRequest("no provider is left to be asked")
-        for leg in legs:
+        for number, leg in enumerate(legs):
             try:
+                if number:  # the first was admitted before
+                    leg = desk.admit(leg)
                 attempt = asked.attempt(leg, desk.exchange_prefix, clock.wall_ns() // NS_PER_S,
                                         includes_usage=desk.includes_usage(leg))  # fmt: skip
                 connection = desk.request(leg, attempt.request)
             except (BadRequest, Refused) as error:
                 last = error
                 continue
-            exchange = Exchange(request, connection, attempt, desk, dialler, clock, has_others=leg is not legs[-1])
+            exchange = Exchange(request, connection, attempt, desk, dialler, clock, has_others=number + 1 < len(legs))
             try:
                 return await exchange.run()
             except GivenUp:

@@ -128,7 +128,7 @@ class ListenSocket:
         self._transcripts = Transcripts(session_id, create.language)
         self._watcher = Segmenter(create.rate_hz)
         await self._agent.send(livekit_stt.created(session_id))
-        if not self._legs[0].is_stand_in and (create.model or create.fallback.models):
+        if create.model or create.fallback.models:
             names = (create.model or self._wanted, *(other.model for other in create.fallback.models))
             self._legs = await self._desk.legs(Modality.STT, names, is_stream=True)
         async with self._lock:
@@ -156,9 +156,11 @@ class ListenSocket:
     async def _try_from(self, index: int) -> None:
         """Let the first leg from ``index`` on that can listen do so; raises the last error where none can."""
         for number in range(index, len(self._legs)):
-            leg, has_others = self._legs[number], number + 1 < len(self._legs)
+            has_others = number + 1 < len(self._legs)
+            leg = self._legs[number]
             patience_ms = leg.patience_ms if has_others else None
             try:
+                leg = self._legs[number] = self._desk.admit(leg)
                 hearer = await self._made(leg)
                 async with asyncio.timeout(None if patience_ms is None else patience_ms / 1000):
                     await hearer.open()
@@ -212,12 +214,13 @@ class ListenSocket:
             self._kept_bytes -= len(self._kept.popleft())
         patience_ms = self._legs[self._index].patience_ms
         if has_ended and patience_ms is not None and self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(patience_ms / 1000, self._lose_patience)
+            delay_s = patience_ms / 1000
+            self._patience = asyncio.get_running_loop().call_later(delay_s, self._lose_patience, self._index)
 
-    def _lose_patience(self) -> None:
+    def _lose_patience(self, index: int) -> None:
         self._patience = None
         if not self._transcripts.has_output:
-            _ = tasks.spawn(self._give_way(SILENT, SILENT), name="unified stt failover")
+            _ = tasks.spawn(self._give_way(index, SILENT, SILENT), name="unified stt failover")
 
     async def heard(self, events: Iterable[Event]) -> None:
         """See `hearers.Listener.heard`."""
@@ -233,21 +236,25 @@ class ListenSocket:
         """See `hearers.Listener.failed`."""
         if not self._transcripts.has_output and self._index + 1 < len(self._legs):
             # not from here: this is called by what is about to be stopped
-            _ = tasks.spawn(self._give_way(error.code, None), name="unified stt failover")
+            _ = tasks.spawn(self._give_way(self._index, error.code, None), name="unified stt failover")
             return
         await self._lost(error)
 
-    async def _give_way(self, code: str, reason: str | None) -> None:
-        """Let the next provider listen, from the beginning."""
+    async def _give_way(self, index: int, code: str, reason: str | None) -> None:
+        """Let the provider after the one at ``index`` listen, from the beginning, unless one does."""
         async with self._lock:
-            if self._transcripts.has_output or self._is_lost.is_set():
+            is_late = index != self._index or index + 1 >= len(self._legs)
+            if is_late or self._transcripts.has_output or self._is_lost.is_set():
                 return
-            logger.warning("provider gave way", extra={"provider": self._legs[self._index].name, "reason": code})
+            logger.warning("provider gave way", extra={"provider": self._legs[index].name, "reason": code})
+            if self._patience is not None:
+                self._patience.cancel()
+            self._patience = None
             if self._hearer is not None:
                 self._hearer.stop(reason)
             self._hearer = None
             try:
-                await self._try_from(self._index + 1)
+                await self._try_from(index + 1)
             except SidecarError as error:
                 await self._lost(error)
 

@@ -59,6 +59,12 @@ class _Utterance:
         self.over = asyncio.Event()
         self.patience: asyncio.TimerHandle | None = None
 
+    def stop_waiting(self) -> None:
+        """Wait no longer for the first audio."""
+        if self.patience is not None:
+            self.patience.cancel()
+        self.patience = None
+
 
 class SpeakSocket:
     """Serves one socket of an agent; ``wanted`` is the model that its address names."""
@@ -68,6 +74,7 @@ class SpeakSocket:
         self._wanted = wanted
         self._create = Create(livekit_tts.USUAL_RATE_HZ, None, None, None, {}, livekit.Fallback())
         self._legs: list[Leg] = []
+        self._legs_of: tuple[str | None, ...] | None = None
         self._first = 0
         self._speaker: Speaker | None = None
         self._speaker_voice: _Voice | None = None
@@ -78,7 +85,7 @@ class SpeakSocket:
         """Serve it to its end."""
         self._dialler, self._clock = dialler, clock
         try:
-            self._legs = await self._desk.legs(Modality.TTS, (self._wanted,))
+            await self._choose(self._wanted)
             self._desk.require_key(self._desk.admit(self._legs[0]))
         except SidecarError as error:
             return refusal_response(self._desk.refusal(error))
@@ -113,10 +120,7 @@ class SpeakSocket:
             case Create():
                 self._create = message
                 await self._agent.send(livekit_tts.created(secrets.token_hex(6)))
-                if message.model or message.fallback.models:
-                    others = [f"{one.model}:{one.voice}" if one.voice else one.model for one in message.fallback.models]
-                    names = (message.model or self._wanted, *others)
-                    self._legs = await self._desk.legs(Modality.TTS, names)
+                await self._choose(message.model or self._wanted)
                 async with self._lock:
                     await self._prewarm()
             case Text(text=text) if text:
@@ -156,23 +160,34 @@ class SpeakSocket:
                 await self._speaker.speak(message.text)
 
     async def _begin(self, voice: _Voice) -> _Utterance:
-        if voice.model != (self._create.model or self._wanted):
-            self._legs = await self._desk.legs(Modality.TTS, (voice.model,))
+        await self._choose(voice.model)
         utterance = _Utterance(voice)
         async with self._lock:
             served = self._desk.admit(self._legs[0])
             if served.is_stand_in:
-                self._legs = [served]
+                self._legs, self._legs_of = [served], None  # the next utterance may be served by others again
             self._utterance = utterance
-            first, self._first = self._first, 0
+            first, self._first = min(self._first, len(self._legs) - 1), 0
             await self._try_from(utterance, first)
         return utterance
+
+    async def _choose(self, model: str | None) -> None:
+        """Have the legs of a model; the fallback models that the session named are for its own."""
+        names: tuple[str | None, ...] = (model,)
+        if model == (self._create.model or self._wanted):
+            fallback = self._create.fallback.models
+            names = (model, *(f"{one.model}:{one.voice}" if one.voice else one.model for one in fallback))
+        if names != self._legs_of:
+            self._legs = await self._desk.legs(Modality.TTS, names)
+            self._legs_of, self._first = names, 0
 
     async def _try_from(self, utterance: _Utterance, index: int) -> None:
         """Let the first leg from ``index`` on that can speak begin; raises the last error where none can."""
         for number in range(index, len(self._legs)):
             has_others = number + 1 < len(self._legs)
             try:
+                if number:  # the first was admitted when the utterance began
+                    self._legs[number] = self._desk.admit(self._legs[number])
                 async with asyncio.timeout(self._patience_s(number)):
                     await self._get_ready(utterance.voice, number)
                 utterance.leg_index = number
@@ -249,8 +264,7 @@ class SpeakSocket:
         if utterance is None or utterance.over.is_set():
             return
         utterance.has_audio = True
-        if utterance.patience is not None:
-            utterance.patience.cancel()
+        utterance.stop_waiting()
         await self._agent.send(livekit_tts.audio(utterance.id, samples))
 
     async def ended(self) -> None:
@@ -267,7 +281,9 @@ class SpeakSocket:
             return
         if not utterance.has_audio and utterance.leg_index + 1 < len(self._legs):
             # not from here: this is called by what is about to be stopped
-            _ = tasks.spawn(self._give_way(utterance, error.code, None), name="unified tts failover")
+            _ = tasks.spawn(
+                self._give_way(utterance, utterance.leg_index, error.code, None), name="unified tts failover"
+            )
             return
         self._over(utterance)
         await self._agent.send(livekit.error(error.message, error.status))
@@ -275,26 +291,29 @@ class SpeakSocket:
     def _watch(self, utterance: _Utterance) -> None:
         """Begin to wait for the first audio."""
         patience_s = self._patience_s(utterance.leg_index)
-        if patience_s is None or utterance.patience is not None:
+        if patience_s is None or utterance.patience is not None or utterance.has_audio:
             return
 
+        index = utterance.leg_index
+
         def lose_patience() -> None:
-            _ = tasks.spawn(self._give_way(utterance, SILENT, SILENT), name="unified tts failover")
+            _ = tasks.spawn(self._give_way(utterance, index, SILENT, SILENT), name="unified tts failover")
 
         utterance.patience = asyncio.get_running_loop().call_later(patience_s, lose_patience)
 
-    async def _give_way(self, utterance: _Utterance, code: str, reason: str | None) -> None:
-        """Let the next provider speak the utterance from its beginning."""
+    async def _give_way(self, utterance: _Utterance, index: int, code: str, reason: str | None) -> None:
+        """Let the provider after the one at ``index`` speak the utterance from its beginning, unless one does."""
         async with self._lock:
-            if utterance.has_audio or utterance.over.is_set():
+            is_late = index != utterance.leg_index or index + 1 >= len(self._legs)
+            if is_late or utterance.has_audio or utterance.over.is_set():
                 return
             logger.warning(
                 "provider gave way", extra={"provider": self._legs[utterance.leg_index].name, "reason": code}
             )
             self._drop_speaker(reason)
-            utterance.patience = None
+            utterance.stop_waiting()
             try:
-                await self._try_from(utterance, utterance.leg_index + 1)
+                await self._try_from(utterance, index + 1)
                 self._watch(utterance)
                 for text in utterance.texts:
                     await self._current().speak(text)
@@ -304,8 +323,7 @@ class SpeakSocket:
                 await self._agent.send(livekit.error(error.message, error.status))
 
     def _over(self, utterance: _Utterance) -> None:
-        if utterance.patience is not None:
-            utterance.patience.cancel()
+        utterance.stop_waiting()
         utterance.over.set()
 
     async def _keep(self) -> None:

@@ -54,9 +54,11 @@ class UnifiedRecording:
             legs = [served]
         last: SidecarError = BadRequest("no provider is left to be asked")
         connection: Connection | None = None
-        for leg in legs:
-            has_others = leg is not legs[-1]
+        for number, leg in enumerate(legs):
+            has_others = number + 1 < len(legs)
             try:
+                if number:  # the first was admitted before
+                    leg = desk.admit(leg)
                 if leg.is_openai:
                     return await self._pass_on(asked, leg, has_others=has_others)
                 transcript, connection = await self._transcribed(asked, leg, has_others=has_others)
