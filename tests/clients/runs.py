@@ -27,12 +27,14 @@ from tests.sidecar import Sidecar
 from tests.simulator.conftest import quick
 from voicegw_sidecar.serve import running
 from voicegw_sidecar.settings import load_settings
-from voicegw_sidecar.simulator import Simulator
+from voicegw_sidecar.simulator import FailureKind, Simulator
 from voicegw_sidecar.simulator.ledger import Entry
 from voicegw_sidecar.store.queries.exchanges import Filter, exchanges
 from voicegw_sidecar.store.records import ExchangeRow
 
 AT_ONCE = 12
+PATIENT_S = 40.0
+"""What a run may take that ends by itself, however busy the machine is."""
 WELL, SPENT = "well", "spent"
 SOCKET = "WebSocket"
 
@@ -93,22 +95,24 @@ async def _play(cases: list[Case]) -> list[Played]:
         async def one(case: Case, fault: Fault | None) -> Played:
             async with gate:
                 name = _project(case, fault)
+                base = f"{sidecar.url}/p/{name}/{case.provider}"
                 relayed, direct = await asyncio.gather(
-                    _run(case, f"{sidecar.url}/p/{name}/{case.provider}", near[name]), directly(case, fault)
+                    _run(case, base, near[name], _limit_s(case, fault)), directly(case, fault)
                 )
                 return Played(case.name, fault.name if fault else WELL, direct, relayed, await _rows(sidecar, name))
 
         async def directly(case: Case, fault: Fault | None) -> Outcome:
             for _ in range(2):  # Pipecat's services have been seen never to begin to connect, once in 200 runs
                 async with _simulator(case, fault) as far:
-                    outcome = await _run(case, far.base_url(case.provider), far)
+                    outcome = await _run(case, far.base_url(case.provider), far, _limit_s(case, fault))
                 if outcome.attempts:
                     break
             return outcome
 
         async def refused(case: Case) -> Played:
             async with gate:
-                outcome = await _run(case, f"{sidecar.url}/p/{_spent(case)}/{case.provider}", None)
+                base = f"{sidecar.url}/p/{_spent(case)}/{case.provider}"
+                outcome = await _run(case, base, None, PATIENT_S)
                 return Played(case.name, SPENT, None, outcome, await _rows(sidecar, _spent(case)))
 
         return await asyncio.gather(*(one(*job) for job in jobs), *(refused(case) for case in cases))
@@ -159,10 +163,19 @@ class _sidecar:
         await self._stack.aclose()
 
 
-async def _run(case: Case, base: str, simulator: Simulator | None) -> Outcome:
+def _limit_s(case: Case, fault: Fault | None) -> float:
+    """Return how long a run may take: short only where clients are known to wait for ever."""
+    if fault is None or fault.failure.kind is FailureKind.STATUS:
+        return PATIENT_S
+    if fault.failure.kind is FailureKind.HANG and not case.is_socket:
+        return case.limit_s * 2  # its own time limit, several times over
+    return case.limit_s
+
+
+async def _run(case: Case, base: str, simulator: Simulator | None, limit_s: float) -> Outcome:
     value, error, status, message = None, "", None, ""
     try:
-        async with asyncio.timeout(case.limit_s):
+        async with asyncio.timeout(limit_s):
             value = await case.run(base)
     except Exception as caught:  # whatever a client raises is what is compared
         error, message = type(caught).__name__, str(caught)

@@ -20,7 +20,7 @@ from tests.clients.runs import SPENT, WELL, Played, play
 from voicegw_sidecar.providers import BY_ID
 from voicegw_sidecar.terms import CostSource, Status
 
-pytestmark = pytest.mark.timeout(300)  # the first to ask waits for all of a client's retries
+pytestmark = pytest.mark.timeout(600)  # the first to ask waits for all of a client's retries
 AT_ONCE = 3  # clients wait for retries most of the time
 PROVIDERS_PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
 CASES = {case.name: (module, case) for module in MODULES for case in module.CASES}
@@ -102,4 +102,6 @@ def test_the_table_in_the_documentation_is_what_was_seen(seen: Seen) -> None:
     expected = with_table(page, table([case for _, case in CASES.values()], lines))
     if os.environ.get("VOICEGW_WRITE_DOCS"):
         PROVIDERS_PAGE.write_text(expected)
+    page = PROVIDERS_PAGE.read_text()
+    assert [line for line in expected.splitlines() if line not in page.splitlines()] == []
     assert PROVIDERS_PAGE.read_text() == expected
