@@ -121,6 +121,8 @@ class Observation:
             self._release()
             self._defer(self._job, self, at_ns)
             return
+        if self._waiting and end is End.BROKEN:
+            self._begin_unless_begun(at_ns)  # it was about to begin
         status, error = _STATUS_OF_END[end], None
         if self._failure is not None:
             is_ours = isinstance(self._failure, Refused)

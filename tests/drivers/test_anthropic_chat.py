@@ -173,9 +173,10 @@ def test_blank_instructions_are_none(content: object) -> None:
 
 
 def test_a_call_without_arguments_has_an_empty_input() -> None:
-    for arguments in ("", "{}"):
+    for arguments in ("", " ", "{}"):
         call = {**CALL, "function": {"name": "look_up", "arguments": arguments}}
-        [_, made, _] = said(HELLO, {"role": "assistant", "tool_calls": [call]})
+        result = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
+        [_, made, _] = said(HELLO, {"role": "assistant", "tool_calls": [call]}, result)
         assert made["content"] == [{**CALLED, "input": {}}]
 
 
@@ -234,6 +235,26 @@ def test_another_role_is_refused(role: str) -> None:
     ("members", "message"),
     [
         ({"n": 2}, "n: found 2, but anthropic gives one answer; leave it out"),
+        ({"n": 0}, "n: found 0, but anthropic gives one answer; leave it out"),
+        ({"modalities": ["audio"]}, "modalities: expected text, which is all that anthropic answers with"),
+        (
+            {"audio": {"voice": "alloy", "format": "wav"}},
+            "audio: found a voice asked for, but anthropic answers with text only; leave it out",
+        ),
+        ({"functions": [{"name": "f"}]}, "functions: found some, which only OpenAI knows; expected them as tools"),
+        ({"temperature": -0.1}, "temperature: found -0.1, expected 0 to 2"),
+        ({"temperature": 2.5}, "temperature: found 2.5, expected 0 to 2"),
+        ({"top_p": 1.5}, "top_p: found 1.5, expected 0 to 1"),
+        ({"max_tokens": 0}, "max_tokens: found 0, expected 1 or more"),
+        ({"max_completion_tokens": -5}, "max_completion_tokens: found -5, expected 1 or more"),
+        (
+            {"tool_choice": "required"},
+            "tool_choice: found a call asked for, but no tools; expected some to choose from",
+        ),
+        (
+            {"tools": [], "tool_choice": {"type": "function", "function": {"name": "f"}}},
+            "tool_choice: found a call asked for, but no tools; expected some to choose from",
+        ),
         ({"logprobs": True}, "logprobs: found true, but anthropic tells none; leave it out"),
         ({"modalities": ["text", "audio"]}, "modalities: expected text, which is all that anthropic answers with"),
         (
@@ -264,7 +285,9 @@ def test_what_changes_an_answers_meaning_is_refused(members: dict[str, Any], mes
     "members",
     [{"n": 1}, {"n": None}, {"logprobs": False}, {"modalities": ["text"]}, {"response_format": {"type": "text"}},
      {"response_format": None}, {"stream": False}, {"stop": None}, {"stop": []}, {"tools": []}, {"tools": None},
-     {"tool_choice": "auto"}, {"seed": 1, "user": "a", "presence_penalty": 1, "service_tier": "auto"},
+     {"tool_choice": "auto"}, {"tool_choice": "none"}, {"stop": " \n"}, {"stop": ["\n", "", "\t \r"]},
+     {"audio": None}, {"functions": None}, {"functions": []},
+     {"seed": 1, "user": "a", "presence_penalty": 1, "service_tier": "auto"},
      {"stream_options": {"include_usage": True}}, {"parallel_tool_calls": False}],
 )  # fmt: skip
 def test_what_says_nothing_to_claude_is_left_out(members: dict[str, Any]) -> None:
@@ -280,6 +303,7 @@ def test_what_says_nothing_to_claude_is_left_out(members: dict[str, Any]) -> Non
         ({"max_tokens": 100, "max_completion_tokens": 200}, {"max_tokens": 200}),
         ({"stop": "END"}, {"stop_sequences": ["END"]}),
         ({"stop": ["END", "STOP"]}, {"stop_sequences": ["END", "STOP"]}),
+        ({"stop": ["\n", "END\n", "", " "]}, {"stop_sequences": ["END\n"]}),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}},
             {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}},
@@ -355,6 +379,27 @@ def test_a_tool_without_parameters_takes_an_empty_object(function: dict[str, Any
 )
 def test_which_tool_is_to_be_called(members: dict[str, Any], expected: dict[str, Any] | None) -> None:
     assert asking(tools=[LOOK_UP], **members).get("tool_choice") == expected
+
+
+ANSWERED = [
+    HELLO, {"role": "assistant", "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("members", [{}, {"tools": None}, {"tools": []}, {"tool_choice": "auto"},
+                                     {"tool_choice": "none"}, {"parallel_tool_calls": False}])  # fmt: skip
+def test_tools_that_were_called_and_are_no_longer_on_offer_are_named_and_not_called(members: dict[str, Any]) -> None:
+    body = body_of(messages=ANSWERED, **members)
+    assert body["tools"] == [{"name": "look_up", "input_schema": {"type": "object"}}]
+    assert body["tool_choice"] == {"type": "none"}
+
+
+def test_tools_on_offer_are_all_that_there_are() -> None:
+    other = {"type": "function", "function": {"name": "other"}}
+    body = body_of(messages=ANSWERED, tools=[other])
+    assert body["tools"] == [{"name": "other", "input_schema": {"type": "object"}}]
+    assert "tool_choice" not in body
 
 
 texts = st.text(max_size=6)

@@ -96,6 +96,21 @@ def test_flux_flushes_at_the_end_only() -> None:
 
 
 @pytest.mark.parametrize("model", [THALIA, ALEXIS])
+def test_speech_is_due_from_the_end_of_a_sentence_or_the_flush(model: str) -> None:
+    driver = deepgram_speak(speak_ask(model))
+    for words in ("Well, ", "hello"):
+        driver.speak(words)
+        assert not driver.is_due
+    driver.speak(" there. ")
+    assert driver.is_due
+    driver.flush()
+    driver.speak("Another ")
+    assert not driver.is_due
+    driver.flush()
+    assert driver.is_due
+
+
+@pytest.mark.parametrize("model", [THALIA, ALEXIS])
 @pytest.mark.parametrize("is_flushed", [True, False])
 async def test_cancelling_stops_the_provider_and_the_next_utterance_is_its_own(model: str, is_flushed: bool) -> None:
     driver = deepgram_speak(speak_ask(model))

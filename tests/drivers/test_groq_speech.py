@@ -8,7 +8,9 @@ import pytest
 
 from tests.drivers.voiced import S_PER_CHAR, asked, body_of, simulated
 from voicegw_sidecar.asks import Container, Sound, SpeechAsk
-from voicegw_sidecar.drivers.groq_speech import groq_speech
+from voicegw_sidecar.drivers.groq_speech import groq_speech, groq_speech_limit_chars
+from voicegw_sidecar.drivers.pieces import pieces
+from voicegw_sidecar.drivers.table import drivers_of
 from voicegw_sidecar.errors import BadRequest
 from voicegw_sidecar.wire.wav import wav_head
 
@@ -61,3 +63,21 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], message: str) -> Non
 def test_the_longest_text_is_taken() -> None:
     assert len(body_of(groq_speech(ask("a" * 200, language="en-US")))["input"]) == 200
     assert len(body_of(groq_speech(ask("a" * 500, model="another/model")))["input"]) == 500
+
+
+@pytest.mark.parametrize(("model", "expected"), [(ENGLISH, 200), (ARABIC, 200), ("another/model", None)])
+def test_how_long_a_text_may_be_is_told(model: str, expected: int | None) -> None:
+    assert groq_speech_limit_chars(model) == expected
+    assert drivers_of("groq", is_declared=False).speech_limit_chars(model) == expected
+
+
+def test_a_longer_text_is_taken_in_pieces() -> None:
+    words = "Here is what we can do for you, and it is quite a lot. " * 6
+    found = [body_of(groq_speech(ask(piece)))["input"] for piece in pieces(words, groq_speech_limit_chars(ENGLISH))]
+    assert len(found) == 2
+    assert " ".join(found) == words.strip()
+
+
+@pytest.mark.parametrize("provider", ["openai", "cartesia", "kokoro", "piper", "nobody"])
+def test_the_others_tell_no_limit(provider: str) -> None:
+    assert drivers_of(provider, is_declared=False).speech_limit_chars("a-model") is None

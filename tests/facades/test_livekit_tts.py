@@ -47,7 +47,7 @@ def asked(**members: Any) -> Asked:
             CREATE,
             Create(
                 24_000, "cartesia/sonic-3", "694f9389", "en", {"speed": 1.1},
-                Fallback((FallbackModel("deepgram/aura-2", "luna"), FallbackModel("piper/x"))),
+                Fallback((FallbackModel("deepgram/aura-2", "luna", {}), FallbackModel("piper/x"))),
             ),
         ),
         ({"type": "session.create"}, Create(24_000, None, None, None, {}, Fallback())),

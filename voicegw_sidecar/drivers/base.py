@@ -126,6 +126,11 @@ class SpeakDriver(Protocol):
         """
         ...
 
+    @property
+    def is_due(self) -> bool:
+        """True once the provider has something of the current utterance that it speaks without waiting for more."""
+        ...
+
     def cancel(self) -> Messages:
         """Stop the current utterance at once, where the protocol can; nothing where it cannot."""
         ...
@@ -219,10 +224,12 @@ class Drivers(Struct, frozen=True):
     """What a provider can be driven to do; None where it cannot, or only in the other way.
 
     ``listen`` and ``recording`` take the model's name first: a provider may stream some of its models only.
+    ``speech_limit_chars`` takes it too, and says how long a text ``speech`` takes at once; None for as long as one is.
     """
 
     listen: Callable[[str], ListenFactory | None] = lambda model: None
     recording: Callable[[str], RecordingFactory | None] = lambda model: None
     speak: SpeakFactory | None = None
     speech: SpeechFactory | None = None
+    speech_limit_chars: Callable[[str], int | None] = lambda model: None
     voices: Voices | None = None

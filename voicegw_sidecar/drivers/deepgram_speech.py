@@ -76,6 +76,11 @@ class DeepgramSpeakDriver(Speaking):
         self._has_sentence = False
         self._has_unflushed = False
 
+    @property
+    def is_due(self) -> bool:
+        """See `SpeakDriver.is_due`: a sentence, or what was flushed."""
+        return self._ends > 0 and (self._has_sentence or not self._is_open)
+
     def finish(self) -> Messages:
         """``Close``."""
         return text({"type": "Close"})
@@ -91,7 +96,7 @@ class DeepgramSpeakDriver(Speaking):
             self._has_unflushed = True
             self._ends += self._has_sentence
         messages = self._said(text)
-        if not self._has_sentence and text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS):
+        if not self._has_sentence and _ends_sentence(text):
             self._has_sentence, self._has_unflushed = True, False
             messages += self._flushed()
         return messages
@@ -116,9 +121,11 @@ class DeepgramFluxSpeakDriver(DeepgramSpeakDriver):
     rates_hz: ClassVar[tuple[int, ...]] = _FLUX_HZ
 
     def _first(self, text: str) -> Messages:
-        return self._said(text)
+        self._has_sentence = False
+        return self._more(text)
 
     def _more(self, text: str) -> Messages:
+        self._has_sentence = self._has_sentence or _ends_sentence(text)
         return self._said(text)
 
     def _last(self) -> Messages:
@@ -126,6 +133,10 @@ class DeepgramFluxSpeakDriver(DeepgramSpeakDriver):
 
     def _stop(self) -> Messages:
         return text({"type": "Interrupt"})
+
+
+def _ends_sentence(text: str) -> bool:
+    return text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)
 
 
 def deepgram_speech(ask: SpeechAsk) -> SpeechRequest:

@@ -1,6 +1,7 @@
 """Groq speaks: Orpheus by OpenAI's protocol, a short text in, a WAV file out.
 
-Two hundred characters are the most that it takes at once. Each model speaks one language.
+Two hundred characters are the most that Orpheus takes at once: longer texts are cut into `pieces`, each of which is a
+request, wherever what comes back can be played one after the other. Each model speaks one language.
 Wire reference: https://console.groq.com/docs/text-to-speech/orpheus (read 2026-11-21), the groq SDK 1.7.
 """
 
@@ -33,19 +34,25 @@ GROQ_VOICES = Voices(
 )
 
 
+def groq_speech_limit_chars(model: str) -> int | None:
+    """See `Drivers.speech_limit_chars`."""
+    return _LIMIT_CHARS if model.startswith(_ORPHEUS) else None
+
+
 def groq_speech(ask: SpeechAsk) -> SpeechRequest:
-    """``POST /openai/v1/audio/speech``."""
+    """``POST /openai/v1/audio/speech``; raises :class:`BadRequest` for a text over the model's limit."""
     voice, code = voice_of(_ID, GROQ_VOICES, ask.voice), language_code(ask.language)
     is_arabic = ask.model.startswith(_ARABIC)
     if ask.model.startswith(_ORPHEUS):
         spoken = "ar" if is_arabic else "en"
         if code not in (None, spoken):
             raise not_spoken(ask.language, ask.model, spoken, "use another provider for it")
-        if len(ask.text) > _LIMIT_CHARS:
-            raise BadRequest(
-                f"input: found {len(ask.text)} characters, expected {_LIMIT_CHARS} at most, which is what {ask.model} "
-                "takes at once; send sentence by sentence, or use another provider"
-            )
+    limit_chars = groq_speech_limit_chars(ask.model)
+    if limit_chars is not None and len(ask.text) > limit_chars:
+        raise BadRequest(
+            f"input: found {len(ask.text)} characters, expected {limit_chars} at most, which is what {ask.model} "
+            "takes at once; send sentence by sentence, or use another provider"
+        )
     gives = sound_to_ask(_OFFER, ask.sound, _ID)
     body = {
         "model": ask.model,

@@ -32,11 +32,13 @@ _SAMPLE_BYTES = 2
 class Utterance(Struct, frozen=True):
     """Someone's speech from its beginning to a pause: 16-bit little-endian mono samples.
 
-    ``start_s`` is where they begin, in seconds from the start of the stream.
+    ``start_s`` is where they begin, in seconds from the start of the stream, and ``said_until_s`` where they were last
+    loud; some silence is kept on both sides.
     """
 
     samples: bytes
     start_s: float
+    said_until_s: float
 
 
 class Segmenter:
@@ -57,6 +59,11 @@ class Segmenter:
     def is_speaking(self) -> bool:
         """Whether speech has begun that was not given yet."""
         return self._loud_end is not None
+
+    @property
+    def said_until_s(self) -> float | None:
+        """Where the speech that was not given yet was last loud, in seconds from the start; None in silence."""
+        return None if self._loud_end is None else (self._dropped + self._loud_end) * self._window_s
 
     def feed(self, samples: bytes) -> list[Utterance]:
         """Take samples as they come; return the utterances that ended in them."""
@@ -100,7 +107,9 @@ class Segmenter:
     def _cut(self, count: int) -> Utterance:
         """Give the first ``count`` windows; what comes after them goes on as speech where it is loud."""
         count = min(count, len(self._held_levels))
-        cut = Utterance(bytes(self._held[: count * self._window_bytes]), self._dropped * self._window_s)
+        said = count if self._loud_end is None else min(self._loud_end, count)
+        until_s = (self._dropped + said) * self._window_s
+        cut = Utterance(bytes(self._held[: count * self._window_bytes]), self._dropped * self._window_s, until_s)
         self._drop(count)
         if self._loud_end is not None:
             self._loud_end = self._loud_end - count if self._loud_end > count else None

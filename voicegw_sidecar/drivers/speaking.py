@@ -40,6 +40,11 @@ class Speaking(ABC):
         """See `SpeakDriver.ends`."""
         return self._ends
 
+    @property
+    def is_due(self) -> bool:
+        """See `SpeakDriver.is_due`: whatever text there is."""
+        return self._ends > 0
+
     def opening(self) -> Messages:
         """Nothing comes before the text: the address or the text's own messages say it all."""
         return ()

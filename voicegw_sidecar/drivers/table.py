@@ -18,7 +18,7 @@ from voicegw_sidecar.drivers.base import Drivers
 from voicegw_sidecar.drivers.cartesia_speech import CARTESIA_VOICES, CartesiaSpeakDriver, cartesia_speech
 from voicegw_sidecar.drivers.deepgram_speech import DEEPGRAM_VOICES, deepgram_speak, deepgram_speech
 from voicegw_sidecar.drivers.elevenlabs_speech import ELEVENLABS_VOICES, elevenlabs_speak, elevenlabs_speech
-from voicegw_sidecar.drivers.groq_speech import GROQ_VOICES, groq_speech
+from voicegw_sidecar.drivers.groq_speech import GROQ_VOICES, groq_speech, groq_speech_limit_chars
 from voicegw_sidecar.drivers.openai_speech import (
     COMPATIBLE_VOICES,
     KOKORO_VOICES,
@@ -37,7 +37,12 @@ _DRIVERS = {
         speech=openai_speech,
         voices=OPENAI_VOICES,
     ),
-    "groq": Drivers(recording=openai_recording.recording("/openai/v1"), speech=groq_speech, voices=GROQ_VOICES),
+    "groq": Drivers(
+        recording=openai_recording.recording("/openai/v1"),
+        speech=groq_speech,
+        speech_limit_chars=groq_speech_limit_chars,
+        voices=GROQ_VOICES,
+    ),
     "deepgram": Drivers(
         listen=deepgram_listen.listening,
         recording=deepgram_recording.recording,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from voicegw_sidecar.drivers.leg import Leg
 from voicegw_sidecar.errors import BadRequest
 from voicegw_sidecar.wire.frames import Kind
 
@@ -19,6 +20,7 @@ class FallbackModel(Struct, frozen=True):
 
     model: str = ""
     voice: str | None = None
+    extra: dict[str, object] | None = None
 
 
 class Fallback(Struct, frozen=True):
@@ -55,6 +57,14 @@ def encoding(found: str | None, where: str) -> None:
 def options(found: Mapping[str, object] | None) -> dict[str, object]:
     """Return the provider options that say something: LiveKit sends empty lists for what nobody set."""
     return {name: value for name, value in (found or {}).items() if value not in (None, [], {}, "")}
+
+
+def options_for(leg: Leg, own: Mapping[str, object], fallback: Fallback) -> dict[str, object]:
+    """Return the options that were given for a leg; another vendor's would be refused, or mean something else."""
+    if not leg.is_substitute:
+        return dict(own)
+    names = (leg.name, leg.model, leg.provider.id, f"{leg.name}:{leg.variant}")
+    return options(next((one.extra for one in fallback.models if one.model in names), None))
 
 
 def error(message: str, code: int) -> bytes:

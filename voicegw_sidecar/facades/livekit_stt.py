@@ -145,7 +145,8 @@ class Transcripts:
 
     def __init__(self, session_id: str, language: str | None) -> None:
         self._session_id = session_id
-        self._language = language
+        self.language = language
+        """What is said to be spoken where the provider does not say."""
         self._finals: list[Final] = []
         self.has_output = False
         """True once something was heard."""
@@ -192,7 +193,7 @@ class Transcripts:
         self, kind: str, text: str, language: str | None = None, more: dict[str, object] | None = None
     ) -> bytes:
         said: dict[str, object] = {"type": kind, "session_id": self._session_id, "transcript": text}
-        if known := language or self._language:
+        if known := language or self.language:
             said["language"] = known
         return msgspec.json.encode({**said, **(more or {})})
 

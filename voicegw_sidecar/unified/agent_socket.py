@@ -1,24 +1,89 @@
-"""The agent's side of a unified endpoint's socket: opened, read, written and closed."""
+"""The agent's side of a unified endpoint's socket: opened, read, written and closed.
+
+It is read to its end whatever is being worked on, so that an agent that leaves is noticed at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Generic, TypeVar
 
 import aiohttp
 from aiohttp import WSMsgType, web
+from msgspec import Struct
 from multidict import CIMultiDict
 
-from voicegw_sidecar.relay.upstream import MESSAGE_LIMIT_BYTES
+from voicegw_sidecar import tasks
+from voicegw_sidecar.errors import BadRequest
+from voicegw_sidecar.facades import livekit
 from voicegw_sidecar.unified.plan import Desk
 from voicegw_sidecar.wire.frames import Kind
 
+MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024
+"""The largest message: over a minute of speech at once."""
+INBOX_LIMIT_BYTES = 16 * 1024 * 1024
+INBOX_LIMIT_MESSAGES = 4096
+POLICY_VIOLATION, TRY_AGAIN = 1008, 1011
+"""Close codes: what was asked for cannot be had; somebody else failed."""
 _KINDS = {WSMsgType.TEXT: Kind.TEXT, WSMsgType.BINARY: Kind.BINARY}
 _REASON_LIMIT_BYTES = 123
+_CLOSE_S = 2.0
+"""How long the agent may take to answer a close."""
+
+M = TypeVar("M", bound=Struct)
 
 
-class AgentSide:
+class Inbox(Generic[M]):
+    """What an agent said and nobody has taken yet, in its order; a message that could not be read is its error.
+
+    ``note`` puts what happened here ahead of everything the agent said.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[M | BadRequest, int]] = deque()
+        self._notes: deque[M] = deque()
+        self._size_bytes = 0
+        self._has_some = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """True where no more may wait."""
+        return self._size_bytes > INBOX_LIMIT_BYTES or len(self._waiting) > INBOX_LIMIT_MESSAGES
+
+    def put(self, message: M | BadRequest, size_bytes: int) -> None:
+        """Add what the agent said."""
+        self._waiting.append((message, size_bytes))
+        self._size_bytes += size_bytes
+        self._has_some.set()
+
+    def note(self, message: M) -> None:
+        """Add what happened here."""
+        self._notes.append(message)
+        self._has_some.set()
+
+    async def take(self, within_s: float) -> M | None:
+        """Return what is next, None where nothing came in time; raises the `BadRequest` of an unreadable message."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._has_some.wait()
+        if self._notes:
+            found: M | BadRequest = self._notes.popleft()
+        elif self._waiting:
+            found, size_bytes = self._waiting.popleft()
+            self._size_bytes -= size_bytes
+        else:
+            return None
+        if not self._notes and not self._waiting:
+            self._has_some.clear()
+        if isinstance(found, BadRequest):
+            raise found
+        return found
+
+
+class AgentSide(Generic[M]):
     """One socket of an agent. A write waits for an agent that reads slowly, and for nobody else."""
 
     def __init__(self, request: web.Request, desk: Desk) -> None:
@@ -29,21 +94,54 @@ class AgentSide:
             decode_text=False,
         )  # fmt: skip
         self._is_closed = False
+        self.inbox: Inbox[M] = Inbox()
 
-    async def open(self) -> web.StreamResponse:
-        """Accept the upgrade."""
+    async def serve(
+        self,
+        read: Callable[[Kind, bytes], M],
+        work: Callable[[], Coroutine[object, object, None]],
+        *,
+        leaves: Callable[[M], bool] = lambda message: False,
+    ) -> web.StreamResponse:
+        """Accept the upgrade and work on what comes, until the work is done or the agent is gone.
+
+        ``leaves`` says of which message the agent is through, whatever is still under way.
+        """
         self._socket.headers.extend(CIMultiDict(self._desk.answer_headers(None)))
         await self._socket.prepare(self._request)
+        worker = tasks.spawn(work(), name="unified socket")
+        reader = tasks.spawn(self._fill(read, leaves), name="unified socket reader")
+        try:
+            await asyncio.wait((worker, reader), return_when=asyncio.FIRST_COMPLETED)
+            if self._is_closed:  # by the work, which waits for the agent's answer
+                await asyncio.wait((worker,), timeout=_CLOSE_S)
+        finally:
+            worker.cancel()
+            reader.cancel()
+            await asyncio.gather(worker, reader, return_exceptions=True)
+        has_failed = not worker.cancelled() and worker.exception() is not None
+        await self.close(*((TRY_AGAIN, "internal error") if has_failed else ()))
         return self._socket
 
-    async def messages(self) -> AsyncIterator[tuple[Kind, bytes]]:
-        """Yield messages until the agent closes or is gone."""
+    async def _fill(self, read: Callable[[Kind, bytes], M], leaves: Callable[[M], bool]) -> None:
+        """Take messages in until the agent closes or is gone."""
         while True:
             message = await self._socket.receive()
             kind = _KINDS.get(message.type)
             if kind is None:
                 return
-            yield kind, message.data
+            try:
+                found: M | BadRequest = read(kind, message.data)
+            except BadRequest as error:
+                found = error
+            if not isinstance(found, BadRequest) and leaves(found):
+                return
+            self.inbox.put(found, len(message.data))
+            if self.inbox.is_full:
+                error_text = "found more waiting than is held here; send audio as it is spoken, and wait for 'done'"
+                await self.send(livekit.error(error_text, BadRequest.status))
+                await self.close(POLICY_VIOLATION, "too much is waiting")
+                return
 
     async def send(self, message: bytes) -> None:
         """Send a text message; to an agent that is gone it is dropped."""
@@ -59,7 +157,7 @@ class AgentSide:
         self._is_closed = True
         words = reason.encode()[:_REASON_LIMIT_BYTES].decode(errors="ignore").encode()
         with contextlib.suppress(ConnectionError, aiohttp.ClientError, TimeoutError):
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(_CLOSE_S):
                 await self._socket.close(code=code, message=words)
         if self._request.transport is not None:
             self._request.transport.close()

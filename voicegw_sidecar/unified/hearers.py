@@ -6,7 +6,6 @@ Both take 16-bit little-endian mono samples at the caller's rate, whatever the p
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -20,21 +19,23 @@ from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.drivers.base import ListenDriver, RecordingFactory, Transcript
 from voicegw_sidecar.drivers.leg import Leg
 from voicegw_sidecar.drivers.segments import Segmenter, Utterance, wav_file
-from voicegw_sidecar.errors import SidecarError, UpstreamSilent
+from voicegw_sidecar.errors import SidecarError, UpstreamSilent, UpstreamTimeout
 from voicegw_sidecar.events import Event, Failed, Final, UtteranceEnded
 from voicegw_sidecar.relay.upstream import Dialler
 from voicegw_sidecar.sound.resample import Resampler
 from voicegw_sidecar.unified.plan import Desk
-from voicegw_sidecar.unified.provider_socket import ProviderSocket, broke_off
+from voicegw_sidecar.unified.provider_socket import ClosedEarly, ProviderSocket
 from voicegw_sidecar.unified.recordings import Transcription
 from voicegw_sidecar.wire.frames import End, Kind
 
 logger = logging.getLogger(__name__)
 
-FINISH_S = 5.0
+FINISH_S = 30.0
 """How long the last transcript is waited for, once there is no more audio."""
-WAITING_LIMIT = 8
-"""Utterances that wait to be transcribed one after the other; beyond, the oldest is dropped and said so."""
+_LAST_WORDS_S = 2.0
+"""The same where nothing was said that is not transcribed yet."""
+WAITING_LIMIT_S = 120.0
+"""Speech that waits to be transcribed, utterance after utterance; beyond, the provider is too slow to go on with."""
 
 
 class Listener(Protocol):
@@ -73,10 +74,11 @@ class Hearer(ABC):
         """Called every second: does what keeps an idle connection open."""
 
     @abstractmethod
-    async def finish(self, *, is_unheard: bool = True) -> None:
-        """No more audio comes: wait, `FINISH_S` at most, until everything is transcribed.
+    async def finish(self, *, is_unheard: bool = True, within_s: float | None = None) -> None:
+        """No more audio comes: wait until everything is transcribed; it is over then, however that went.
 
-        ``is_unheard``: something was said of which no final transcript has come.
+        ``is_unheard``: something was said of which no final transcript has come, as far as the caller knows. Raises
+        `SidecarError` where the rest of it does not come within ``within_s`` seconds (None: `FINISH_S`), or cannot.
         """
 
     @abstractmethod
@@ -97,6 +99,7 @@ class SocketHearer(Hearer):
         self._resampler = Resampler(rate_hz, driver.rate_hz)
         self._reader: asyncio.Task[None] | None = None
         self._is_finishing = False
+        self._error: SidecarError | None = None
 
     async def open(self) -> None:
         """See `Hearer.open`."""
@@ -117,9 +120,10 @@ class SocketHearer(Hearer):
         if limit_s is not None and self._clock.monotonic_ns() - self._socket.last_sent_ns > limit_s * 1e9:
             await self._socket.send(self._driver.keepalive())
 
-    async def finish(self, *, is_unheard: bool = True) -> None:
+    async def finish(self, *, is_unheard: bool = True, within_s: float | None = None) -> None:
         """See `Hearer.finish`."""
         self._is_finishing = True
+        within_s = FINISH_S if within_s is None else within_s
         if not is_unheard and self._driver.finish_transcribes:
             self._drop_reader()
             await self._socket.close()
@@ -127,10 +131,18 @@ class SocketHearer(Hearer):
         if rest := self._resampler.rest():
             await self._socket.send(self._driver.audio(rest))
         await self._socket.send(self._driver.finish())
-        if self._reader is not None:
-            await asyncio.wait((self._reader,), timeout=FINISH_S)
+        assert self._reader is not None
+        await asyncio.wait((self._reader,), timeout=within_s if is_unheard else _LAST_WORDS_S)
+        is_through = self._reader.done()
         self._drop_reader()
-        await self._socket.close()
+        if is_through:
+            await self._socket.close()
+        else:
+            self._socket.close_soon()
+        if is_unheard and self._error is not None:
+            raise self._error
+        if is_unheard and not is_through:
+            raise UpstreamTimeout(f"{self.leg.provider.id} had no last transcript after {within_s:.0f} s")
 
     def stop(self, reason: str | None = None) -> None:
         """See `Hearer.stop`."""
@@ -150,7 +162,7 @@ class SocketHearer(Hearer):
             if failed is not None:
                 self._socket.tell(frame)
                 text = failed.message or failed.code
-                await self._listener.failed(UpstreamSilent(f"{self.leg.provider.id}: {text}"))
+                await self._fail(UpstreamSilent(f"{self.leg.provider.id}: {text}"))
                 return
             if events:
                 await self._listener.heard(events)
@@ -158,8 +170,15 @@ class SocketHearer(Hearer):
             # shown every message: some know by what came before whether anything is left
             if frame.kind is Kind.TEXT and self._driver.is_over(frame.data) and self._is_finishing:
                 return
-        if not self._is_finishing:
-            await self._listener.failed(broke_off(self._socket.connection))
+        if not self._is_finishing or self._socket.has_broken:
+            await self._fail(ClosedEarly(self._socket.connection))
+
+    async def _fail(self, error: SidecarError) -> None:
+        """Tell of an error; whoever waits for the end is told there."""
+        if self._is_finishing:
+            self._error = error
+        else:
+            await self._listener.failed(error)
 
 
 class RequestHearer(Hearer):
@@ -177,8 +196,11 @@ class RequestHearer(Hearer):
         self._dialler = dialler
         self._clock = clock
         self._segmenter = Segmenter(rate_hz)
-        self._waiting: asyncio.Queue[Utterance | None] = asyncio.Queue(WAITING_LIMIT)
+        self._waiting: asyncio.Queue[Utterance | None] = asyncio.Queue()
+        self._waiting_bytes = 0
         self._worker: asyncio.Task[None] | None = None
+        self._is_finishing = False
+        self._error: SidecarError | None = None
         self._running: Transcription | None = None
 
     async def open(self) -> None:
@@ -188,27 +210,31 @@ class RequestHearer(Hearer):
     async def audio(self, samples: bytes) -> None:
         """See `Hearer.audio`."""
         for utterance in self._segmenter.feed(samples):
-            self._queue(utterance)
+            await self._queue(utterance)
 
     async def finalize(self) -> None:
         """See `Hearer.finalize`."""
         utterance = self._segmenter.finalize()
         if utterance:
-            self._queue(utterance)
+            await self._queue(utterance)
 
     async def keep_alive(self) -> None:
         """Nothing is open that would have to be kept so."""
 
-    async def finish(self, *, is_unheard: bool = True) -> None:
+    async def finish(self, *, is_unheard: bool = True, within_s: float | None = None) -> None:
         """See `Hearer.finish`."""
+        assert self._worker is not None
+        self._is_finishing = True
+        within_s = FINISH_S if within_s is None else within_s
         await self.finalize()
-        if self._worker is None:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FINISH_S):
-                await self._waiting.put(None)
-                await asyncio.wait((self._worker,))
+        self._waiting.put_nowait(None)
+        await asyncio.wait((self._worker,), timeout=within_s)  # it knows best what is left to be heard
+        is_through = self._worker.done()
         self._worker.cancel()
+        if self._error is not None:
+            raise self._error
+        if not is_through:
+            raise UpstreamTimeout(f"{self.leg.provider.id} had no last transcript after {within_s:.0f} s")
 
     def stop(self, reason: str | None = None) -> None:
         """See `Hearer.stop`."""
@@ -217,11 +243,20 @@ class RequestHearer(Hearer):
         if self._worker is not None and self._worker is not asyncio.current_task():
             self._worker.cancel()
 
-    def _queue(self, utterance: Utterance) -> None:
-        if self._waiting.full():
-            self._waiting.get_nowait()  # what is oldest is of least use in a conversation
-            logger.warning("an utterance was dropped: too many wait", extra={"provider": self.leg.name})
+    async def _queue(self, utterance: Utterance) -> None:
+        self._waiting_bytes += len(utterance.samples)
         self._waiting.put_nowait(utterance)
+        if self._waiting_bytes > WAITING_LIMIT_S * 2 * self._rate_hz:
+            await self._fail(
+                UpstreamSilent(f"{self.leg.provider.id} is slower than the speech that it is to transcribe")
+            )
+
+    async def _fail(self, error: SidecarError) -> None:
+        """Tell of an error; whoever waits for the end is told there."""
+        if self._is_finishing:
+            self._error = error
+        else:
+            await self._listener.failed(error)
 
     async def _work(self) -> None:
         while (utterance := await self._waiting.get()) is not None:
@@ -236,8 +271,9 @@ class RequestHearer(Hearer):
                 self._running = Transcription(self.leg, self._make(ask), self._desk, self._dialler, self._clock)
                 transcript = await self._running.run()
             except SidecarError as error:
-                await self._listener.failed(error)
+                await self._fail(error)
                 return
+            self._waiting_bytes -= len(utterance.samples)
             if transcript.text.strip():
                 await self._listener.heard((_final(transcript, utterance, self._rate_hz), UtteranceEnded()))
 

@@ -84,6 +84,10 @@ class Desk(Protocol):
         """Return the headers that an answer has besides its own."""
         ...
 
+    def blamed(self, error: SidecarError, leg: Leg) -> SidecarError:
+        """Return the error of a leg: that of a spent budget where its local stand-in is not there."""
+        ...
+
     def refusal(self, error: SidecarError, connection: Connection | None = None) -> Refusal:
         """Word an error as OpenAI would; ``connection`` is the one that failed, if it came to that."""
         ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 
 import aiohttp
@@ -24,6 +23,15 @@ _KINDS = {WSMsgType.TEXT: Kind.TEXT, WSMsgType.BINARY: Kind.BINARY}
 _TYPES = {Kind.TEXT: WSMsgType.TEXT, Kind.BINARY: WSMsgType.BINARY}
 _CLOSE_S = 2.0
 """How long the provider may take to answer a close."""
+SEND_S = 10.0
+"""How long it may take no more of what it is sent; then its connection is given up."""
+
+
+class ClosedEarly(UpstreamSilent):
+    """The provider closed before it was through."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(f"{connection.leg.provider.id} closed the connection before it was through")
 
 
 class ProviderSocket:
@@ -37,6 +45,8 @@ class ProviderSocket:
         self._socket: aiohttp.ClientWebSocketResponse[bool] | None = None
         self._handshake: aiohttp.ClientResponse | None = None
         self._is_closed = False
+        self.has_broken = False
+        """True once the connection ended in another way than by an orderly close."""
         self.last_sent_ns = 0
         """Monotonic; when something last went to the provider."""
 
@@ -73,8 +83,15 @@ class ProviderSocket:
             return
         for message in messages:
             at_ns = self._clock.monotonic_ns()
-            with contextlib.suppress(ConnectionError, aiohttp.ClientError):
-                await socket.send_frame(message.data, _TYPES[message.kind])
+            try:
+                async with asyncio.timeout(SEND_S):
+                    await socket.send_frame(message.data, _TYPES[message.kind])
+            except TimeoutError:  # it reads no more
+                self._over(Side.PROVIDER, End.BROKEN)
+                self._abort()
+                return
+            except (ConnectionError, aiohttp.ClientError):
+                pass
             self.last_sent_ns = at_ns
             frame = Frame(Side.AGENT, message.kind, at_ns, message.data)
             self.connection.dialect.decode(frame)
@@ -120,9 +137,13 @@ class ProviderSocket:
             return
         await self.send(last_words)
         self._over(Side.AGENT, end)
-        with contextlib.suppress(ConnectionError, aiohttp.ClientError, TimeoutError):
+        try:
             async with asyncio.timeout(_CLOSE_S):
                 await self._socket.close()
+        except TimeoutError:
+            self._abort()
+        except (ConnectionError, aiohttp.ClientError):
+            pass
         self._cut()
 
     def close_soon(self, last_words: Messages = (), end: End = End.CANCELLED) -> None:
@@ -133,6 +154,7 @@ class ProviderSocket:
         if self._is_closed:
             return
         self._is_closed = True
+        self.has_broken = end is End.BROKEN
         now_ns = self._clock.monotonic_ns()
         self.connection.dialect.ended(side, end)
         self._tap.ended(side, end, now_ns)
@@ -145,6 +167,13 @@ class ProviderSocket:
         if self._handshake is not None:
             self._handshake.close()
 
+    def _abort(self) -> None:
+        """Let go of the connection and of what has not been taken of it: a close would wait for that."""
+        connection = None if self._handshake is None else self._handshake.connection
+        if connection is not None and isinstance(connection.transport, asyncio.Transport):
+            connection.transport.abort()
+        self._cut()
+
     def _refused(self, error: RefusedHandshake) -> SidecarError:
         headers = {name.lower(): value for name, value in error.headers}
         head = ResponseHead(error.status, headers.get("content-type", ""), headers.get("content-encoding", ""))
@@ -155,8 +184,3 @@ class ProviderSocket:
         self._tap.closed(End.BROKEN, now_ns)
         answer = refused(self.connection.leg.provider.id, head, (), error.body)
         return ProviderRefused(answer.status, answer.text)
-
-
-def broke_off(connection: Connection) -> SidecarError:
-    """The error of a provider that closed before it was through."""
-    return UpstreamSilent(f"{connection.leg.provider.id} closed the connection before it was through")

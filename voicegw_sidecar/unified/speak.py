@@ -1,12 +1,14 @@
 """LiveKit Inference's ``/v1/tts``: the agent's socket here, whichever provider speaks behind it.
 
 The provider is dialled when the agent opens its session, so that its first word is not late. One utterance is spoken
-at a time. Before its first audio another provider may take over, which is given its texts again.
+at a time, by one task that takes what the agent says in its order. Before its first audio another provider may take
+over, which is given its texts again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 
@@ -22,24 +24,25 @@ from voicegw_sidecar.drivers.table import drivers_of
 from voicegw_sidecar.drivers.voices import fitting_voice
 from voicegw_sidecar.errors import BadRequest, Refused, SidecarError
 from voicegw_sidecar.facades import livekit, livekit_tts
-from voicegw_sidecar.facades.livekit_tts import Close, Create, Flush, Text
+from voicegw_sidecar.facades.livekit_tts import Asked, Close, Create, Flush, Text
 from voicegw_sidecar.relay.exchange import refusal_response
 from voicegw_sidecar.relay.upstream import Dialler
 from voicegw_sidecar.terms import Modality
-from voicegw_sidecar.unified.agent_socket import AgentSide
+from voicegw_sidecar.unified.agent_socket import POLICY_VIOLATION, AgentSide
 from voicegw_sidecar.unified.http import SILENT
 from voicegw_sidecar.unified.plan import Desk
-from voicegw_sidecar.unified.provider_socket import ProviderSocket
+from voicegw_sidecar.unified.provider_socket import ClosedEarly, ProviderSocket
 from voicegw_sidecar.unified.speakers import RequestSpeaker, SocketSpeaker, Speaker
 
 logger = logging.getLogger(__name__)
 
+UTTERANCE_LIMIT_CHARS = 100_000
+"""The longest utterance, which is kept as long as it is spoken; more of it is refused."""
 _TICK_S = 1.0
-POLICY_VIOLATION = 1008
 
 
-class _Voice(Struct, frozen=True):
-    """What an utterance is to be spoken with; None leaves it to the provider's usual one."""
+class _Manner(Struct, frozen=True):
+    """How an utterance is to be spoken; None leaves it to the provider's usual."""
 
     model: str | None
     voice: str | None
@@ -49,21 +52,28 @@ class _Voice(Struct, frozen=True):
 class _Utterance:
     """One utterance that is being spoken."""
 
-    def __init__(self, voice: _Voice) -> None:
+    def __init__(self, manner: _Manner, first: str) -> None:
         self.id = secrets.token_hex(6)
-        self.voice = voice
-        self.texts: list[str] = []
+        self.manner = manner
+        self.texts = [first]
+        self.size_chars = len(first)
         self.is_flushed = False
         self.has_audio = False
-        self.leg_index = 0
-        self.over = asyncio.Event()
-        self.patience: asyncio.TimerHandle | None = None
+        self.outcome: asyncio.Future[SidecarError | None] = asyncio.get_running_loop().create_future()
+        """Of the provider that speaks it now: None for spoken, or what went wrong."""
+        self.patience: asyncio.Timeout | None = None
 
-    def stop_waiting(self) -> None:
-        """Wait no longer for the first audio."""
+    def tell(self, outcome: SidecarError | None) -> None:
+        """Say how it went, once."""
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def wait(self, patience_s: float | None) -> None:
+        """Wait for the first audio no longer than so long from now on; None: as long as it takes."""
         if self.patience is not None:
-            self.patience.cancel()
-        self.patience = None
+            due_s = None if patience_s is None else asyncio.get_running_loop().time() + patience_s
+            with contextlib.suppress(RuntimeError):  # it has just run out
+                self.patience.reschedule(due_s)
 
 
 class SpeakSocket:
@@ -77,101 +87,72 @@ class SpeakSocket:
         self._legs_of: tuple[str | None, ...] | None = None
         self._first = 0
         self._speaker: Speaker | None = None
-        self._speaker_voice: _Voice | None = None
+        self._speaker_is_for: tuple[Leg, _Manner, Create] | None = None
+        self._may_redial = False
         self._utterance: _Utterance | None = None
-        self._lock = asyncio.Lock()  # who opens, stops or asks the speaker does so alone
 
     async def run(self, request: web.Request, dialler: Dialler, clock: Clock) -> web.StreamResponse:
         """Serve it to its end."""
         self._dialler, self._clock = dialler, clock
         try:
-            await self._choose(self._wanted)
-            self._desk.require_key(self._desk.admit(self._legs[0]))
+            [first, *_] = await self._choose(self._wanted)
+            self._desk.require_key(self._desk.admit(first))
         except SidecarError as error:
             return refusal_response(self._desk.refusal(error))
-        self._agent = agent = AgentSide(request, self._desk)
-        answer = await agent.open()
-        keeper = tasks.spawn(self._keep(), name="unified tts keeper")
+        self._agent: AgentSide[Asked] = AgentSide(request, self._desk)
         try:
-            await self._serve()
+            return await self._agent.serve(
+                livekit_tts.read, self._work, leaves=lambda message: isinstance(message, Close)
+            )
         finally:
-            keeper.cancel()
             self._drop_speaker()
-            await asyncio.gather(keeper, return_exceptions=True)
-        return answer
 
-    async def _serve(self) -> None:
-        async for kind, data in self._agent.messages():
+    async def _work(self) -> None:
+        while True:
             try:
-                message = livekit_tts.read(kind, data)
-                if isinstance(message, Close):
-                    break
-                await self._take(message)
+                match await self._next():
+                    case Create() as create:
+                        await self._prepare(create)
+                    case Text(text=text) as first if text.strip():
+                        await self._say(first)
+                    case Flush():
+                        await self._agent.send(livekit_tts.done(secrets.token_hex(6)))  # an utterance without a word
+                    case _:
+                        pass
             except Refused as error:
                 await self._agent.send(livekit.error(error.message, error.status))
                 await self._agent.close(POLICY_VIOLATION, f"{error.code}: {error.message}")
                 return
             except SidecarError as error:
                 await self._agent.send(livekit.error(error.message, error.status))
-        await self._agent.close()
 
-    async def _take(self, message: livekit_tts.Asked) -> None:
-        match message:
-            case Create():
-                self._create = message
-                await self._agent.send(livekit_tts.created(secrets.token_hex(6)))
-                await self._choose(message.model or self._wanted)
-                async with self._lock:
-                    await self._prewarm()
-            case Text(text=text) if text:
-                await self._speak(message)
-            case Flush():
-                await self._flush()
-            case _:
-                pass
+    async def _next(self) -> Asked:
+        """Return the agent's next message; until it comes the provider's connection is kept."""
+        while (message := await self._agent.inbox.take(_TICK_S)) is None:
+            await self._keep_open()
+        return message
+
+    async def _prepare(self, create: Create) -> None:
+        self._create = create
+        await self._agent.send(livekit_tts.created(secrets.token_hex(6)))
+        await self._choose(create.model or self._wanted)
+        await self._prewarm()
 
     async def _prewarm(self) -> None:
         """Dial before the first word; what goes wrong is told when there is a word."""
+        self._may_redial = False
         try:
-            async with asyncio.timeout(self._patience_s(0)):
-                await self._get_ready(self._usual_voice(), 0)
+            leg = self._desk.admit(self._legs[0])
+            async with asyncio.timeout(_patience_s(leg, has_others=len(self._legs) > 1)):
+                await self._get_ready(leg, self._usual_manner(), begins=False)
         except (SidecarError, TimeoutError):
             self._drop_speaker(SILENT)
             self._first = min(1, len(self._legs) - 1)  # the next utterance need not find out again
 
-    def _usual_voice(self) -> _Voice:
-        return _Voice(self._create.model or self._wanted, self._create.voice, self._create.language)
+    def _usual_manner(self) -> _Manner:
+        return _Manner(self._create.model or self._wanted, self._create.voice, self._create.language)
 
-    async def _speak(self, message: Text) -> None:
-        usual = self._usual_voice()
-        voice = _Voice(message.model or usual.model, message.voice or usual.voice, message.language or usual.language)
-        utterance = self._utterance
-        if utterance is not None and utterance.is_flushed:  # the next one waits its turn
-            await utterance.over.wait()
-            utterance = None
-        if utterance is None or utterance.over.is_set():
-            utterance = await self._begin(voice)
-        async with self._lock:
-            if utterance.over.is_set():
-                return
-            utterance.texts.append(message.text)
-            if self._speaker is not None and message.text.strip():
-                self._watch(utterance)
-                await self._speaker.speak(message.text)
-
-    async def _begin(self, voice: _Voice) -> _Utterance:
-        await self._choose(voice.model)
-        utterance = _Utterance(voice)
-        async with self._lock:
-            served = self._desk.admit(self._legs[0])
-            if served.is_stand_in:
-                self._legs, self._legs_of = [served], None  # the next utterance may be served by others again
-            self._utterance = utterance
-            first, self._first = min(self._first, len(self._legs) - 1), 0
-            await self._try_from(utterance, first)
-        return utterance
-
-    async def _choose(self, model: str | None) -> None:
+    async def _choose(self, model: str | None) -> list[Leg]:
         """Have the legs of a model; the fallback models that the session named are for its own."""
         names: tuple[str | None, ...] = (model,)
         if model == (self._create.model or self._wanted):
@@ -180,60 +161,148 @@ class SpeakSocket:
         if names != self._legs_of:
             self._legs = await self._desk.legs(Modality.TTS, names)
             self._legs_of, self._first = names, 0
+        return self._legs
 
-    async def _try_from(self, utterance: _Utterance, index: int) -> None:
-        """Let the first leg from ``index`` on that can speak begin; raises the last error where none can."""
-        for number in range(index, len(self._legs)):
-            has_others = number + 1 < len(self._legs)
+    async def _say(self, first: Text) -> None:
+        """Speak an utterance from its first text on to its end; raises `SidecarError` once it is over."""
+        usual = self._usual_manner()
+        manner = _Manner(first.model or usual.model, first.voice or usual.voice, first.language or usual.language)
+        self._utterance = utterance = _Utterance(manner, first.text)
+        try:
+            await self._speak(utterance)
+            await self._agent.send(livekit_tts.done(utterance.id))
+        except Refused:
+            raise
+        except SidecarError as error:
+            await self._agent.send(livekit.error(error.message, error.status))
+            if not utterance.is_flushed:
+                await self._skip_rest()
+        finally:
+            self._utterance = None
+            self._may_redial = True
+
+    async def _skip_rest(self) -> None:
+        """Let the rest of a failed utterance go by: it would be spoken as a torn one."""
+        while not isinstance(message := await self._next(), Flush):
+            if isinstance(message, Create):
+                await self._prepare(message)
+                return
+
+    async def _speak(self, utterance: _Utterance) -> None:
+        """Let the first leg that can speak it; raises the last error where none can."""
+        legs = await self._choose(utterance.manner.model)
+        number, self._first = min(self._first, len(legs) - 1), 0
+        while True:
+            leg, has_others = legs[number], number + 1 < len(legs)
             try:
-                if number:  # the first was admitted when the utterance began
-                    self._legs[number] = self._desk.admit(self._legs[number])
-                async with asyncio.timeout(self._patience_s(number)):
-                    await self._get_ready(utterance.voice, number)
-                utterance.leg_index = number
-                await self._current().begin()
-                break
+                leg = self._desk.admit(leg)
+                has_others = has_others and not leg.is_stand_in
+                await self._speak_with(leg, utterance, _patience_s(leg, has_others=has_others))
+                return
             except (SidecarError, TimeoutError) as error:
-                if not has_others:
-                    self._over(utterance)
-                    raise
                 reason = error.code if isinstance(error, SidecarError) else SILENT
-                self._drop_speaker(SILENT)
-                logger.warning("provider gave way", extra={"provider": self._legs[number].name, "reason": reason})
+                self._drop_speaker(SILENT if isinstance(error, TimeoutError) else None)
+                if utterance.has_audio or not has_others:
+                    raise (self._desk.blamed(error, leg) if isinstance(error, SidecarError) else error) from None
+            logger.warning("provider gave way", extra={"provider": leg.name, "reason": reason})
+            number += 1
 
-    def _patience_s(self, index: int) -> float | None:
-        """How long a leg may take; None for as long as it takes, where nobody comes after it."""
-        patience_ms = self._legs[index].patience_ms
-        return None if patience_ms is None or index + 1 == len(self._legs) else patience_ms / 1000
+    async def _speak_with(self, leg: Leg, utterance: _Utterance, patience_s: float | None) -> None:
+        """Let one leg speak it; raises `TimeoutError` where it stays silent for too long."""
+        async with asyncio.timeout(patience_s) as patience:
+            utterance.patience = patience
+            is_kept = await self._get_ready(leg, utterance.manner, begins=True)
+            try:
+                await self._fed(utterance, patience_s)
+            except ClosedEarly:
+                if not is_kept or utterance.has_audio:
+                    raise
+                # its idle connection was being closed just when it was needed
+                self._drop_speaker()
+                utterance.wait(patience_s)
+                await self._get_ready(leg, utterance.manner, begins=True)
+                await self._fed(utterance, patience_s)
 
-    def _drop_speaker(self, reason: str | None = None) -> None:
-        if self._speaker is not None:
-            self._speaker.stop(reason)
-        self._speaker = None
-
-    def _current(self) -> Speaker:
+    async def _fed(self, utterance: _Utterance, patience_s: float | None) -> None:
+        """Tell the speaker all texts, and wait until they are spoken."""
         assert self._speaker is not None
-        return self._speaker
+        speaker, utterance.outcome = self._speaker, asyncio.get_running_loop().create_future()
+        utterance.wait(None)  # it owes nothing before it has something to say
+        feeder = tasks.spawn(self._feed(utterance, speaker, patience_s), name="unified tts feeder")
+        try:
+            await asyncio.wait((feeder, utterance.outcome), return_when=asyncio.FIRST_COMPLETED)
+            if feeder.done():
+                feeder.result()
+            while not utterance.outcome.done():
+                await asyncio.wait((utterance.outcome,), timeout=_TICK_S)
+                await speaker.keep_alive()
+        finally:
+            feeder.cancel()
+            await asyncio.gather(feeder, return_exceptions=True)
+        if (error := utterance.outcome.result()) is not None:
+            raise error
 
-    async def _get_ready(self, voice: _Voice, index: int) -> None:
-        """Have a speaker open for a leg and voice; the one that is open is kept where it fits."""
-        leg = self._legs[index]
-        speaker = self._speaker
-        if speaker is not None and speaker.is_open and speaker.leg == leg and self._speaker_voice == voice:
-            return
-        self._drop_speaker()
-        self._speaker = made = await self._made(leg, voice)
-        self._speaker_voice = voice
-        await made.open()
+    async def _feed(self, utterance: _Utterance, speaker: Speaker, patience_s: float | None) -> None:
+        told, is_due = 0, False
+        while True:
+            for text in utterance.texts[told:]:
+                told += 1
+                await speaker.speak(text)
+                if speaker.is_due and not is_due and not utterance.has_audio:
+                    is_due = True
+                    utterance.wait(patience_s)
+            if utterance.is_flushed:
+                break
+            await self._take_more(utterance)
+        await speaker.flush()
+        if not is_due and not utterance.has_audio:
+            utterance.wait(patience_s)
 
-    async def _made(self, leg: Leg, voice: _Voice) -> Speaker:
+    async def _take_more(self, utterance: _Utterance) -> None:
+        """Take the agent's next message into an utterance that has begun."""
+        try:
+            match await self._next():
+                case Text(text=text) if text:
+                    utterance.size_chars += len(text)
+                    if utterance.size_chars > UTTERANCE_LIMIT_CHARS:
+                        limit = f"an utterance has {UTTERANCE_LIMIT_CHARS} characters at most; send session.flush"
+                        raise BadRequest(f"transcript: found more of one utterance than is taken: {limit}")
+                    utterance.texts.append(text)
+                case Flush():
+                    utterance.is_flushed = True
+                case Create():
+                    raise BadRequest(
+                        "session.create: found one in the middle of an utterance; send session.flush first"
+                    )
+                case _:
+                    pass
+        except BadRequest as error:
+            await self._agent.send(livekit.error(error.message, error.status))
+
+    async def _get_ready(self, leg: Leg, manner: _Manner, *, begins: bool) -> bool:
+        """Have a speaker open for a leg and manner; True where the one that is open fits.
+
+        ``begins``: for an utterance, which has begun even if the connection is not had.
+        """
+        wanted, speaker = (leg, manner, self._create), self._speaker
+        is_kept = speaker is not None and speaker.is_open and self._speaker_is_for == wanted
+        if not is_kept or speaker is None:
+            self._drop_speaker()
+            self._speaker = speaker = await self._made(leg, manner)
+            self._speaker_is_for = wanted
+        if begins:
+            speaker.begin()
+        if not is_kept:
+            await speaker.open()
+        return is_kept
+
+    async def _made(self, leg: Leg, manner: _Manner) -> Speaker:
         drivers = drivers_of(leg.provider.id, is_declared=leg.is_declared)
-        wanted = voice.voice or leg.variant if not leg.is_substitute else leg.variant or voice.voice
-        name = fitting_voice(leg.provider.id, drivers.voices, wanted, is_substitute=leg.is_substitute)
+        wanted = manner.voice or leg.variant if not leg.is_substitute else leg.variant or manner.voice
+        voice = fitting_voice(leg.provider.id, drivers.voices, wanted, is_substitute=leg.is_substitute)
         rate_hz = self._create.rate_hz
         if drivers.speak is not None:
-            ask = SpeakAsk(leg.model, name, rate_hz, voice.language, self._create.options)
-            driver = drivers.speak(ask)
+            driver = drivers.speak(SpeakAsk(leg.model, voice, rate_hz, manner.language, self._options(leg)))
             if driver.rate_hz != rate_hz:
                 await asyncio.to_thread(sound.load)
             socket = ProviderSocket(self._desk.socket(leg, driver.address), self._dialler, self._clock)
@@ -241,99 +310,49 @@ class SpeakSocket:
         if drivers.speech is None:
             raise BadRequest(f"model: {leg.provider.id} does not speak; expected a text-to-speech provider")
         wanted_sound = Sound(Container.PCM, rate_hz)
-        speech = SpeechAsk(leg.model, name, "", wanted_sound, voice.language)
+        speech = SpeechAsk(leg.model, voice, "", wanted_sound, manner.language)
         if drivers.speech(replace(speech, text="a")).gives != wanted_sound:
             await asyncio.to_thread(sound.load)
-        return RequestSpeaker(leg, drivers.speech, speech, self._desk, self._dialler, self, self._clock)
+        return RequestSpeaker(leg, drivers, speech, self._desk, self._dialler, self, self._clock)
 
-    async def _flush(self) -> None:
-        utterance = self._utterance
-        if utterance is None or utterance.is_flushed:
-            if utterance is not None and not utterance.over.is_set():
-                await utterance.over.wait()
-            await self._agent.send(livekit_tts.done(secrets.token_hex(6)))  # an utterance without a word
-            return
-        async with self._lock:
-            utterance.is_flushed = True
-            if self._speaker is not None and not utterance.over.is_set():
-                await self._speaker.flush()
+    def _options(self, leg: Leg) -> dict[str, object]:
+        """Return the options that were given for a leg: no provider is told another one's."""
+        return livekit.options_for(leg, self._create.options, self._create.fallback)
+
+    def _drop_speaker(self, reason: str | None = None) -> None:
+        if self._speaker is not None:
+            self._speaker.stop(reason)
+        self._speaker = None
 
     async def audio(self, samples: bytes | str) -> None:
         """See `Listener.audio`."""
         utterance = self._utterance
-        if utterance is None or utterance.over.is_set():
+        if utterance is None:
             return
-        utterance.has_audio = True
-        utterance.stop_waiting()
+        if not utterance.has_audio:
+            utterance.has_audio = True
+            utterance.wait(None)
         await self._agent.send(livekit_tts.audio(utterance.id, samples))
 
     async def ended(self) -> None:
         """See `Listener.ended`."""
-        utterance = self._utterance
-        if utterance is not None and not utterance.over.is_set():
-            self._over(utterance)
-            await self._agent.send(livekit_tts.done(utterance.id))
+        if self._utterance is not None:
+            self._utterance.tell(None)
 
     async def failed(self, error: SidecarError) -> None:
         """See `Listener.failed`."""
-        utterance = self._utterance
-        if utterance is None or utterance.over.is_set():
-            return
-        if not utterance.has_audio and utterance.leg_index + 1 < len(self._legs):
-            # not from here: this is called by what is about to be stopped
-            _ = tasks.spawn(
-                self._give_way(utterance, utterance.leg_index, error.code, None), name="unified tts failover"
-            )
-            return
-        self._over(utterance)
-        await self._agent.send(livekit.error(error.message, error.status))
+        if self._utterance is not None:
+            self._utterance.tell(error)
 
-    def _watch(self, utterance: _Utterance) -> None:
-        """Begin to wait for the first audio."""
-        patience_s = self._patience_s(utterance.leg_index)
-        if patience_s is None or utterance.patience is not None or utterance.has_audio:
-            return
+    async def _keep_open(self) -> None:
+        """Keep an idle provider's connection; one that closed is dialled again, once, before it is needed."""
+        if self._speaker is not None and self._speaker.is_open:
+            await self._speaker.keep_alive()
+        elif self._speaker is not None and self._utterance is None and self._may_redial:
+            self._drop_speaker()
+            await self._prewarm()
 
-        index = utterance.leg_index
 
-        def lose_patience() -> None:
-            _ = tasks.spawn(self._give_way(utterance, index, SILENT, SILENT), name="unified tts failover")
-
-        utterance.patience = asyncio.get_running_loop().call_later(patience_s, lose_patience)
-
-    async def _give_way(self, utterance: _Utterance, index: int, code: str, reason: str | None) -> None:
-        """Let the provider after the one at ``index`` speak the utterance from its beginning, unless one does."""
-        async with self._lock:
-            is_late = index != utterance.leg_index or index + 1 >= len(self._legs)
-            if is_late or utterance.has_audio or utterance.over.is_set():
-                return
-            logger.warning(
-                "provider gave way", extra={"provider": self._legs[utterance.leg_index].name, "reason": code}
-            )
-            self._drop_speaker(reason)
-            utterance.stop_waiting()
-            try:
-                await self._try_from(utterance, index + 1)
-                self._watch(utterance)
-                for text in utterance.texts:
-                    await self._current().speak(text)
-                if utterance.is_flushed:
-                    await self._current().flush()
-            except SidecarError as error:
-                await self._agent.send(livekit.error(error.message, error.status))
-
-    def _over(self, utterance: _Utterance) -> None:
-        utterance.stop_waiting()
-        utterance.over.set()
-
-    async def _keep(self) -> None:
-        """Keep an idle provider's socket open; one that closed is dialled again before it is needed."""
-        while True:
-            await asyncio.sleep(_TICK_S)
-            async with self._lock:
-                is_idle = self._utterance is None or self._utterance.over.is_set()
-                if self._speaker is not None and self._speaker.is_open:
-                    await self._speaker.keep_alive()
-                elif self._speaker is not None and is_idle:
-                    self._drop_speaker()
-                    await self._prewarm()
+def _patience_s(leg: Leg, *, has_others: bool) -> float | None:
+    """How long a leg may take; None for as long as it takes, where nobody comes after it."""
+    return None if leg.patience_ms is None or not has_others else leg.patience_ms / 1000

@@ -14,16 +14,17 @@ from typing import Protocol
 from voicegw_sidecar import tasks
 from voicegw_sidecar.asks import SpeechAsk
 from voicegw_sidecar.clock import Clock
-from voicegw_sidecar.drivers.base import SpeakDriver, SpeechFactory, SpeechRequest
+from voicegw_sidecar.drivers.base import Drivers, SpeakDriver, SpeechFactory, SpeechRequest
 from voicegw_sidecar.drivers.leg import Leg
+from voicegw_sidecar.drivers.pieces import pieces
 from voicegw_sidecar.errors import SidecarError, UpstreamSilent
 from voicegw_sidecar.events import AudioOut, Event, Failed, Finished
-from voicegw_sidecar.facades.samples import Samples
+from voicegw_sidecar.facades.samples import Samples, require_sound
 from voicegw_sidecar.relay.upstream import Dialler
 from voicegw_sidecar.sound.resample import Resampler
 from voicegw_sidecar.unified.plan import Desk
 from voicegw_sidecar.unified.provider_request import RequestToProvider
-from voicegw_sidecar.unified.provider_socket import ProviderSocket, broke_off
+from voicegw_sidecar.unified.provider_socket import ClosedEarly, ProviderSocket
 from voicegw_sidecar.wire.frames import End
 
 TEXTS_LIMIT = 256
@@ -62,8 +63,13 @@ class Speaker(ABC):
     async def open(self) -> None:
         """Get ready; raises `SidecarError`."""
 
+    @property
     @abstractmethod
-    async def begin(self) -> None:
+    def is_due(self) -> bool:
+        """True once it was told something of the current utterance that it speaks without waiting for more."""
+
+    @abstractmethod
+    def begin(self) -> None:
         """A new utterance begins: its part of the budget is reserved."""
 
     @abstractmethod
@@ -105,12 +111,17 @@ class SocketSpeaker(Speaker):
         """See `Speaker.is_open`."""
         return self._socket.is_open
 
+    @property
+    def is_due(self) -> bool:
+        """See `Speaker.is_due`."""
+        return self._driver.is_due
+
     async def open(self) -> None:
         """See `Speaker.open`."""
         await self._socket.dial(self._driver.opening())
         self._reader = tasks.spawn(self._read(), name="provider speaks")
 
-    async def begin(self) -> None:
+    def begin(self) -> None:
         """See `Speaker.begin`."""
         self._socket.connection.expect()
         self._is_speaking, self._is_flushed, self._ended = True, False, 0
@@ -119,12 +130,14 @@ class SocketSpeaker(Speaker):
     async def speak(self, text: str) -> None:
         """See `Speaker.speak`."""
         await self._socket.send(self._driver.speak(text))
+        await self._fail_if_closed()
 
     async def flush(self) -> None:
         """See `Speaker.flush`."""
         messages = self._driver.flush()
         self._is_flushed = True
         await self._socket.send(messages)
+        await self._fail_if_closed()
         await self._end_if_over()
 
     async def keep_alive(self) -> None:
@@ -150,14 +163,25 @@ class SocketSpeaker(Speaker):
             for event in events:
                 await self._take(event)
             self._socket.tell(frame)
-        if self._is_speaking:
+        await self._fail_if_closed()
+
+    async def _fail_if_closed(self) -> None:
+        """Say that the connection ended in the middle of an utterance, whoever sees it first."""
+        if self._is_speaking and not self._socket.is_open:
             self._is_speaking = False
-            await self._listener.failed(broke_off(self._socket.connection))
+            await self._listener.failed(ClosedEarly(self._socket.connection))
 
     async def _take(self, event: Event) -> None:
         match event:
             case AudioOut(audio=audio) if audio and self._is_speaking:
-                await self._give(audio)
+                try:
+                    ready = self._converted(audio)
+                except ValueError:
+                    self._is_speaking = False
+                    await self._listener.failed(UpstreamSilent(f"{self.leg.provider.id} sent audio that is no base64"))
+                    return
+                if ready:
+                    await self._listener.audio(ready)
             case Finished():
                 self._ended += 1
                 await self._end_if_over()
@@ -167,11 +191,10 @@ class SocketSpeaker(Speaker):
             case _:
                 pass
 
-    async def _give(self, audio: bytes | str) -> None:
-        if self._driver.rate_hz != self._rate_hz:
-            audio = self._resampler.feed(base64.b64decode(audio) if isinstance(audio, str) else audio)
-        if audio:
-            await self._listener.audio(audio)
+    def _converted(self, audio: bytes | str) -> bytes | str:
+        if self._driver.rate_hz == self._rate_hz:
+            return audio
+        return self._resampler.feed(base64.b64decode(audio) if isinstance(audio, str) else audio)
 
     async def _end_if_over(self) -> None:
         if not (self._is_speaking and self._is_flushed and self._ended >= self._driver.ends):
@@ -186,11 +209,13 @@ class RequestSpeaker(Speaker):
     """Speaks sentence by sentence, each by a request of its own, in their order."""
 
     def __init__(
-        self, leg: Leg, make: SpeechFactory, ask: SpeechAsk, desk: Desk, dialler: Dialler, listener: Listener,
+        self, leg: Leg, drivers: Drivers, ask: SpeechAsk, desk: Desk, dialler: Dialler, listener: Listener,
         clock: Clock,
     ) -> None:  # fmt: skip
         super().__init__(leg, listener)
-        self._make = make
+        assert drivers.speech is not None
+        self._make: SpeechFactory = drivers.speech
+        self._limit_chars = drivers.speech_limit_chars(leg.model)
         self._ask = ask
         self._desk = desk
         self._dialler = dialler
@@ -199,7 +224,7 @@ class RequestSpeaker(Speaker):
         self._has_more = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._is_flushed = False
+        self._is_flushed = self._is_due = False
         self._worker: asyncio.Task[None] | None = None
         self._reason: str | None = None
 
@@ -208,21 +233,28 @@ class RequestSpeaker(Speaker):
         """See `Speaker.is_open`."""
         return self._worker is not None and not self._worker.done()
 
+    @property
+    def is_due(self) -> bool:
+        """See `Speaker.is_due`: each text is asked for as it comes."""
+        return self._is_due
+
     async def open(self) -> None:
         """Nothing is dialled before there is something to say: connections are pooled."""
         self._worker = tasks.spawn(self._work(), name="provider speaks")
 
-    async def begin(self) -> None:
+    def begin(self) -> None:
         """See `Speaker.begin`; each request reserves for itself."""
-        self._is_flushed = False
+        self._is_flushed = self._is_due = False
 
     async def speak(self, text: str) -> None:
         """See `Speaker.speak`."""
-        await self._has_room.wait()
-        self._texts.append(text)
-        if len(self._texts) >= TEXTS_LIMIT:
-            self._has_room.clear()
-        self._has_more.set()
+        for piece in pieces(text, self._limit_chars):
+            await self._has_room.wait()
+            self._is_due = True
+            self._texts.append(piece)
+            if len(self._texts) >= TEXTS_LIMIT:
+                self._has_room.clear()
+            self._has_more.set()
 
     async def flush(self) -> None:
         """See `Speaker.flush`."""
@@ -245,7 +277,7 @@ class RequestSpeaker(Speaker):
             while self._texts:
                 text = self._texts.popleft()
                 self._has_room.set()
-                if text.strip() and not await self._say(text):
+                if not await self._say(text):
                     return
             if self._is_flushed:
                 self._is_flushed = False
@@ -269,19 +301,25 @@ class RequestSpeaker(Speaker):
         """Ask, and give the listener what comes; raises `SidecarError`."""
         connection = self._desk.request(self.leg, wanted.request)
         request = RequestToProvider(connection, wanted.request, self._dialler, self._clock)
-        samples = Samples(wanted.gives, self._ask.sound.rate_hz or 0)
+        provider_id = self.leg.provider.id
+        samples = Samples(wanted.gives, self._ask.sound.rate_hz or 0, provider_id)
         try:
             await request.send()
             if request.is_refusal:
                 _, error = await request.refusal()
                 raise error
+            require_sound(provider_id, request.head)
             async for frame in request.pieces():
                 request.events(frame)
                 if ready := samples.feed(frame.data):
                     await self._listener.audio(ready)
+            rest = samples.rest()
             await request.complete()
-            if rest := samples.rest():
+            if rest:
                 await self._listener.audio(rest)
+        except UpstreamSilent:  # not all of it, or no sound
+            request.broke_off()
+            raise
         except asyncio.CancelledError:
             if self._reason is not None:
                 request.abandon(self._reason)
