@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from tests.facades.anything import json_like
 from voicegw_sidecar.chat_ask import (
@@ -40,7 +41,8 @@ EVERYTHING = {
     "tools": [{"type": "function", "function": {"name": "f"}}],
     "tool_choice": {"type": "function", "function": {"name": "f"}}, "parallel_tool_calls": False, "max_tokens": 5,
     "max_completion_tokens": 6, "temperature": 1, "top_p": 0.5, "stop": ["a"], "n": 1, "logprobs": False,
-    "modalities": ["text"], "seed": 7, "metadata": {"call": "1"}, "service_tier": "auto", "user": "x",
+    "modalities": ["text"], "audio": {"voice": "alloy"}, "functions": [{"name": "f"}],
+    "seed": 7, "metadata": {"call": "1"}, "service_tier": "auto", "user": "x",
 }  # fmt: skip
 
 
@@ -60,6 +62,7 @@ def test_everything_is_read() -> None:
         stream=True, stream_options=StreamOptions(True), tools=[Tool("function", Function("f"))],
         tool_choice=ChosenTool(Function("f")), parallel_tool_calls=False, max_tokens=5, max_completion_tokens=6,
         temperature=1.0, top_p=0.5, stop=["a"], n=1, logprobs=False, modalities=["text"],
+        audio=Raw(b'{"voice":"alloy"}'), functions=Raw(b'[{"name":"f"}]'),
     )  # fmt: skip
 
 
@@ -105,6 +108,13 @@ def test_usage_is_wanted_by_who_asks_for_it(options: object, expected: bool) -> 
     assert read(stream_options=options).wants_usage is expected
 
 
+@pytest.mark.parametrize(("value", "expected"), [(None, False), ([], False), ({"voice": "a"}, True), ([{}], True)])
+def test_what_is_there_is_told_from_what_is_not(value: object, expected: bool) -> None:
+    asked = read(audio=value, functions=value)
+    assert (asked.wants_audio, asked.has_functions) == (expected, expected)
+    assert not read_chat(b'{"functions":[ ]}').has_functions
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -117,6 +127,12 @@ def test_usage_is_wanted_by_who_asks_for_it(options: object, expected: bool) -> 
         (b'{"stream":"yes"}', "body: Expected `bool | null`, got `str` - at `$.stream`"),
         (b'{"max_tokens":1.5}', "body: Expected `int | null`, got `float` - at `$.max_tokens`"),
         (b'{"temperature":1e999}', "body: Number out of range"),
+        (b'{"temperature":NaN}', "body: JSON is malformed"),
+        (b'{"top_p":-Infinity}', "body: JSON is malformed"),
+        (b'{"temperature":"NaN"}', "body: Expected `float | null`, got `str` - at `$.temperature`"),
+        (b'{"n":1' + b"0" * 400 + b"}", "body: Expected `int` <= 2147483647 - at `$.n`"),
+        (b'{"max_tokens":1' + b"0" * 5000 + b"}", "body: Integer value out of range - at `$.max_tokens`"),
+        (b'{"max_completion_tokens":-1' + b"0" * 20 + b"}", "body: Expected `int` >= -2147483648"),
         (b'{"messages":[{"content":"\xff"}]}', "body: "),
         (b'{"messages":[{"content":"\\ud800"}]}', "body: "),
         (b'{"x":' + b"[" * 100_000, "body: "),

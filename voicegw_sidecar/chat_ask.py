@@ -6,10 +6,17 @@ Wire reference: https://platform.openai.com/docs/api-reference/chat (read 2026-1
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 from voicegw_sidecar.errors import BadRequest
+
+_NOTHING = (b"null", b"[]")
+_NULL = Raw(_NOTHING[0])
+_Whole = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+"""What JSON allows beyond, nobody means, and no provider could be sent."""
 
 
 class ImageUrl(Struct, frozen=True):
@@ -105,20 +112,36 @@ class ChatAsk(Struct, frozen=True):
     tools: list[Tool] | None = None
     tool_choice: str | ChosenTool | None = None
     parallel_tool_calls: bool | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
+    max_tokens: _Whole | None = None
+    max_completion_tokens: _Whole | None = None
     temperature: float | None = None
     top_p: float | None = None
     stop: str | list[str] | None = None
     response_format: ResponseFormat | None = None
-    n: int | None = None
+    n: _Whole | None = None
     logprobs: bool | None = None
     modalities: list[str] | None = None
+    audio: Raw = _NULL
+    functions: Raw = _NULL
 
     @property
     def wants_usage(self) -> bool:
         """True where a streamed answer is to end with its usage."""
         return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    @property
+    def wants_audio(self) -> bool:
+        """True where the voice and format of a spoken answer are named."""
+        return _is_something(self.audio)
+
+    @property
+    def has_functions(self) -> bool:
+        """True where tools are on offer in the form that OpenAI had before there were tools."""
+        return _is_something(self.functions)
+
+
+def _is_something(value: Raw) -> bool:
+    return b"".join(bytes(value).split()) not in _NOTHING
 
 
 _ask = msgspec.json.Decoder(ChatAsk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import itertools
 from typing import Any
 
@@ -15,10 +16,10 @@ from tests.facades.anything import json_like
 from tests.facades.test_openai_chat import heard
 from tests.replay import captures
 from voicegw_sidecar.drivers.leg import Leg
-from voicegw_sidecar.errors import BadRequest
+from voicegw_sidecar.errors import BadRequest, UpstreamSilent
 from voicegw_sidecar.events import Event, Failed, Finished, TextOut
 from voicegw_sidecar.facades.chat import Chat, ChatTranslation
-from voicegw_sidecar.facades.translation import Attempt, PassThrough
+from voicegw_sidecar.facades.translation import Attempt, PassThrough, Translation
 from voicegw_sidecar.providers import BY_ID, registry
 from voicegw_sidecar.terms import Modality
 from voicegw_sidecar.wire.frames import End, Frame, Kind, RequestHead, ResponseHead, Side
@@ -158,14 +159,16 @@ def test_claudes_answer_says_when_it_was_made_and_by_which_model() -> None:
     assert (answer["id"], answer["created"], answer["model"]) == ("chatcmpl-1f", 1_790_000_000, "the-model")
 
 
-def translated(pieces: list[bytes], *, stream: bool) -> bytes:
+def translated(
+    pieces: list[bytes], *, stream: bool, head: ResponseHead = EVENTS, translation: Translation | None = None
+) -> bytes:
     """Anthropic's own bytes through its dialect and the translation, as the caller gets them."""
-    translation = attempt("anthropic", stream=stream).translation
+    translation = translation or attempt("anthropic", stream=stream).translation
     endpoint = BY_ID["anthropic"].endpoint("POST", "/v1/messages", is_socket=False)
     assert endpoint is not None
     dialect = endpoint.dialect(RequestHead("POST", "/v1/messages"))
-    dialect.answered(EVENTS)
-    translation.head(EVENTS, ())
+    dialect.answered(head)
+    translation.head(head, ())
     out = b"".join(
         translation.take(piece, dialect.decode(Frame(Side.PROVIDER, Kind.BODY, 0, piece))) for piece in pieces
     )
@@ -183,6 +186,74 @@ def test_any_split_of_claudes_answer_gives_the_same(borders: list[int]) -> None:
     edges = [0, *borders, len(ANSWER)]
     pieces = [ANSWER[start:stop] for start, stop in itertools.pairwise(edges)]
     assert translated(pieces, stream=True) == translated([ANSWER], stream=True)
+
+
+LAST = ANSWER.rindex(b"event: message_stop")
+
+
+@pytest.mark.parametrize("length", [0, 1, 300, ANSWER.index(b"tool_use"), LAST - 10, LAST, LAST + 20])
+def test_a_stream_that_is_cut_short_is_not_completed(length: int) -> None:
+    translation = attempt("anthropic", stream=True).translation
+    out = translated([ANSWER[:length]], stream=True, translation=translation)
+    assert translation.failure is not None
+    assert translation.failure.code == "incomplete_answer"
+    assert b"[DONE]" not in out
+    assert b'"finish_reason":"' not in out
+
+
+@pytest.mark.parametrize("length", [0, 1, 300, LAST])
+def test_a_stream_that_is_cut_short_is_no_whole_answer(length: int) -> None:
+    with pytest.raises(UpstreamSilent) as raised:
+        translated([ANSWER[:length]], stream=False)
+    assert raised.value.message == "anthropic: the answer broke off before its end; call again"
+
+
+JSON = ResponseHead(200, "application/json")
+MESSAGE = b'{"type":"message","role":"assistant","content":[{"type":"text","text":"Hi."}],"stop_reason":"end_turn"}'
+NOTHING = b'{"type":"message","role":"assistant","content":[],"stop_reason":"end_turn"}'
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "anthropic: the answer is empty or no message; call again"),
+        (b"<html>Please sign in.</html>", "anthropic: the answer is empty or no message; call again"),
+        (MESSAGE[:-9], "anthropic: the answer is empty or no message; call again"),
+        (b'{"detail":"gone"}', "anthropic answered with no message; check its address, or call again"),
+        (b"{}", "anthropic answered with no message; check its address, or call again"),
+        (b'{"type":"error","error":{"type":"api_error","message":"Boom."}}', "anthropic: Boom."),
+        (b'{"type":"error","error":{"type":"api_error"}}', "anthropic: api_error"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["", "application/json"])
+def test_what_is_no_message_is_no_answer(body: bytes, message: str, kind: str) -> None:
+    with pytest.raises(UpstreamSilent) as raised:
+        translated([body], stream=False, head=ResponseHead(200, kind))
+    assert raised.value.message == message
+
+
+@pytest.mark.parametrize(("body", "said"), [(MESSAGE, "Hi."), (NOTHING, None)])
+def test_a_message_is_an_answer_even_where_it_says_nothing(body: bytes, said: str | None) -> None:
+    packed = gzip.compress(body)
+    for content, head in ((body, JSON), (packed, ResponseHead(200, "application/json", "gzip"))):
+        choice = msgspec.json.decode(translated([content], stream=False, head=head))["choices"][0]
+        assert (choice["message"]["content"], choice["finish_reason"]) == (said, "stop")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (ResponseHead(200, "text/html; charset=utf-8"), "with text/html, not with JSON or events"),
+        (ResponseHead(200, "text/plain"), "with text/plain, not with JSON or events"),
+        (ResponseHead(200, "x/" + "a" * 500), f"with x/{'a' * 58}, not with JSON or events"),
+        (ResponseHead(200, "text/event-stream", "gzip"), "with events in the content encoding gzip"),
+    ],
+)
+def test_what_says_that_it_is_something_else_is_no_answer(stream: bool, head: ResponseHead, message: str) -> None:
+    with pytest.raises(UpstreamSilent) as raised:
+        attempt("anthropic", stream=stream).translation.head(head, ())
+    assert raised.value.message == f"anthropic answered {message}; check its address, or call again"
 
 
 @pytest.mark.parametrize(

@@ -244,6 +244,28 @@ def test_output_is_what_could_be_heard(event: Event) -> None:
     assert writing.has_output
 
 
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([], True),
+        ([Answered(), Used(TOLD), Reasoned("Hmm."), Finished()], True),
+        ([TextOut("a")], False),
+        ([BEGUN], False),
+        ([Finished(reason="stop")], False),
+    ],
+)
+def test_an_answer_says_something_or_why_it_does_not(events: list[Event], expected: bool) -> None:
+    writing = answer()
+    writing.take(events)
+    assert writing.says_nothing is expected
+
+
+def test_of_several_failures_the_first_counts() -> None:
+    writing = answer()
+    writing.take([Failed("overloaded_error"), Failed("incomplete_answer")])
+    assert writing.failure == Failed("overloaded_error")
+
+
 def test_an_answer_ends_once() -> None:
     writing = answer()
     writing.take([TextOut("a")])

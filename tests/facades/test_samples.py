@@ -13,8 +13,9 @@ from tests.sound.tones import level_db, tone
 from voicegw_sidecar.asks import Container, Sound
 from voicegw_sidecar.drivers.segments import wav_file
 from voicegw_sidecar.errors import UpstreamSilent
-from voicegw_sidecar.facades.samples import Samples
+from voicegw_sidecar.facades.samples import Samples, require_sound
 from voicegw_sidecar.sound.encode import wav_head_of_unknown_length
+from voicegw_sidecar.wire.frames import ResponseHead
 
 LENGTH_S = 0.3
 WAV = Sound(Container.WAV)
@@ -80,9 +81,76 @@ def test_half_a_sample_waits_for_its_other_half() -> None:
     assert [samples.feed(piece) for piece in (b"a", b"bc", b"d")] == [b"", b"ab", b"cd"]
 
 
-@pytest.mark.parametrize("content", [b"", b"RIFF", wav_file(b"", 24_000)[:30]])
-def test_a_head_that_never_ends_gives_nothing(content: bytes) -> None:
-    assert heard(WAV, 24_000, content) == b""
+@pytest.mark.parametrize("content", [b"RIFF", wav_file(b"", 24_000)[:30]])
+def test_a_head_that_never_ends_is_no_sound(content: bytes) -> None:
+    with pytest.raises(UpstreamSilent) as caught:
+        heard(WAV, 24_000, content)
+    assert caught.value.message == (
+        "the provider answered with sound that cannot be read: a WAV file cut short in its head"
+    )
+
+
+@pytest.mark.parametrize("gives", [WAV, Sound(Container.PCM, 24_000), Sound(Container.PCM, 16_000)], ids=str)
+@pytest.mark.parametrize("pieces", [(), (b"",)], ids=["none", "empty"])
+def test_a_body_of_nothing_is_no_sound(gives: Sound, pieces: tuple[bytes, ...]) -> None:
+    with pytest.raises(UpstreamSilent) as caught:
+        heard(gives, 24_000, *pieces)
+    assert caught.value.message == "the provider answered with nothing, not with sound"
+
+
+def test_a_wav_file_of_no_samples_is_silence() -> None:
+    assert heard(WAV, 24_000, wav_file(b"", 24_000)) == b""
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        ResponseHead(200),
+        ResponseHead(200, "audio/wav"),
+        ResponseHead(200, "audio/mpeg; rate=1"),
+        ResponseHead(200, "audio/l16;rate=24000;channels=1"),
+        ResponseHead(200, "application/octet-stream"),
+        ResponseHead(200, "application/ogg", "identity"),
+        ResponseHead(200, "binary/octet-stream", " Identity "),
+    ],
+    ids=str,
+)
+def test_what_may_be_sound_is_taken_for_sound(head: ResponseHead) -> None:
+    require_sound("acme", head)
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (ResponseHead(200, "application/json"), "application/json"),
+        (ResponseHead(200, "Application/JSON; charset=utf-8"), "application/json"),
+        (ResponseHead(200, "application/problem+json"), "application/problem+json"),
+        (ResponseHead(200, "text/html"), "text/html"),
+        (ResponseHead(200, "text/event-stream"), "text/event-stream"),
+        (ResponseHead(200, "application/xhtml+xml"), "application/xhtml+xml"),
+        (ResponseHead(200, "application/xml"), "application/xml"),
+        (ResponseHead(200, "audio/wav", "gzip"), "content encoding gzip"),
+        (ResponseHead(200, "audio/wav", "BR"), "content encoding br"),
+        (ResponseHead(200, "text/" + "a" * 500), "text/" + "a" * 55),
+    ],
+    ids=str,
+)
+def test_what_says_that_it_is_none_is_no_sound(head: ResponseHead, found: str) -> None:
+    with pytest.raises(UpstreamSilent) as caught:
+        require_sound("acme", head)
+    assert caught.value.message == f"acme answered with {found}, not with sound"
+
+
+def test_a_rate_that_cannot_be_is_the_providers_fault() -> None:
+    with pytest.raises(UpstreamSilent) as caught:
+        heard(WAV, 24_000, wav_file(tone(440, 24_000, LENGTH_S), 300_000))
+    assert caught.value.message == "the provider answered with sound that cannot be read: 300000 Hz"
+
+
+def test_whose_sound_it_is_is_said_where_it_is_known() -> None:
+    with pytest.raises(UpstreamSilent) as caught:
+        Samples(WAV, 24_000, "piper").rest()
+    assert caught.value.message == "piper answered with nothing, not with sound"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from voicegw_sidecar.asks import Container, Sound
 from voicegw_sidecar.drivers.cartesia_speech import CARTESIA_VOICES
 from voicegw_sidecar.drivers.leg import Leg
 from voicegw_sidecar.drivers.segments import wav_file
-from voicegw_sidecar.errors import BadRequest
+from voicegw_sidecar.errors import BadRequest, UpstreamSilent
 from voicegw_sidecar.facades.speech import TEXT_LIMIT_CHARS, Speech, SpeechTranslation
 from voicegw_sidecar.facades.translation import Attempt, PassThrough
 from voicegw_sidecar.providers import registry
@@ -180,7 +180,7 @@ def test_sound_that_a_provider_has_is_asked_for_and_goes_on_as_it_is(asked: str 
      (Container.OPUS, "audio/opus"), (Container.FLAC, "audio/flac"), (Container.AAC, "audio/aac")],
 )  # fmt: skip
 def test_the_caller_is_told_the_type_it_asked_for(wanted: Container, expected: str) -> None:
-    translation = SpeechTranslation(Sound(wanted, 24_000), Sound(wanted, 24_000))
+    translation = SpeechTranslation("acme", Sound(wanted, 24_000), Sound(wanted, 24_000))
     assert translation.head(ResponseHead(200, "application/octet-stream"), (("X-Request-Id", "1"),)) == (
         ("Content-Type", expected),
     )
@@ -193,25 +193,25 @@ def test_the_caller_is_told_the_type_it_asked_for(wanted: Container, expected: s
      (Sound(Container.MP3, 44_100), Sound(Container.MP3))],
 )  # fmt: skip
 def test_the_same_sound_is_not_touched(gives: Sound, wanted: Sound) -> None:
-    translation = SpeechTranslation(gives, wanted)
+    translation = SpeechTranslation("acme", gives, wanted)
     assert not translation.is_heavy
     assert heard(translation, b"any", b"thing") == b"anything"
 
 
 def test_a_wav_file_becomes_samples_without_its_head() -> None:
-    translation = SpeechTranslation(Sound(Container.WAV), Sound(Container.PCM, 24_000))
+    translation = SpeechTranslation("acme", Sound(Container.WAV), Sound(Container.PCM, 24_000))
     assert translation.is_heavy
     assert heard(translation, wav_file(TONE, 24_000)) == TONE
 
 
 def test_samples_become_a_wav_file_of_a_length_not_known_yet() -> None:
-    translation = SpeechTranslation(Sound(Container.PCM, 24_000), Sound(Container.WAV, 24_000))
+    translation = SpeechTranslation("acme", Sound(Container.PCM, 24_000), Sound(Container.WAV, 24_000))
     assert heard(translation, TONE) == wav_head_of_unknown_length(24_000) + TONE
 
 
 @pytest.mark.parametrize("gives_hz", [8000, 22_050, 48_000])
 def test_another_rate_is_converted(gives_hz: int) -> None:
-    translation = SpeechTranslation(Sound(Container.PCM, gives_hz), Sound(Container.PCM, 24_000))
+    translation = SpeechTranslation("acme", Sound(Container.PCM, gives_hz), Sound(Container.PCM, 24_000))
     samples = heard(translation, tone(440, gives_hz, 0.5))
     assert len(samples) / 2 / 24_000 == pytest.approx(0.5, abs=0.005)
 
@@ -220,17 +220,55 @@ def test_another_rate_is_converted(gives_hz: int) -> None:
 @pytest.mark.parametrize("gives", [Sound(Container.PCM, 24_000), Sound(Container.WAV)], ids=["pcm", "wav"])
 def test_what_a_provider_lacks_is_packed_here(wanted: str, mark: bytes, gives: Sound) -> None:
     body = TONE if gives.container is Container.PCM else wav_file(TONE, 24_000)
-    packed = heard(SpeechTranslation(gives, Sound(Container(wanted))), body)
+    packed = heard(SpeechTranslation("acme", gives, Sound(Container(wanted))), body)
     assert packed.startswith(mark)
     assert len(decoded(packed, 24_000)) / 48_000 == pytest.approx(0.3, abs=0.11)  # encoders pad
 
 
-def test_an_answer_without_sound_is_empty() -> None:
-    assert heard(SpeechTranslation(Sound(Container.WAV), Sound(Container.MP3))) == b""
+PCM, WAV, MP3 = Sound(Container.PCM, 24_000), Sound(Container.WAV), Sound(Container.MP3)
+WAYS = pytest.mark.parametrize(("gives", "wanted"), [(PCM, PCM), (MP3, MP3), (WAV, MP3), (PCM, MP3)], ids=str)
+
+
+@WAYS
+@pytest.mark.parametrize("pieces", [(), (b"",)], ids=["none", "empty"])
+@pytest.mark.parametrize("is_sse", [True, False])
+def test_an_answer_of_nothing_is_no_speech(
+    gives: Sound, wanted: Sound, pieces: tuple[bytes, ...], is_sse: bool
+) -> None:
+    with pytest.raises(UpstreamSilent) as raised:
+        heard(SpeechTranslation("acme", gives, wanted, is_sse=is_sse), *pieces)
+    assert raised.value.message == "acme answered with nothing, not with sound"
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (ResponseHead(200, "application/json"), "application/json"),
+        (ResponseHead(200, "text/html; charset=utf-8"), "text/html"),
+        (ResponseHead(200, "audio/pcm", "gzip"), "content encoding gzip"),
+    ],
+)
+def test_what_says_that_it_is_no_sound_is_not_played(
+    gives: Sound, wanted: Sound, head: ResponseHead, found: str
+) -> None:
+    with pytest.raises(UpstreamSilent) as raised:
+        SpeechTranslation("acme", gives, wanted).head(head, ())
+    assert raised.value.message == f"acme answered with {found}, not with sound"
+
+
+def test_a_wav_file_cut_short_is_no_speech() -> None:
+    with pytest.raises(UpstreamSilent) as raised:
+        heard(SpeechTranslation("acme", WAV, MP3), wav_file(TONE, 24_000)[:30])
+    assert raised.value.message == "acme answered with sound that cannot be read: a WAV file cut short in its head"
+
+
+def test_a_wav_file_of_no_samples_is_silence() -> None:
+    assert heard(SpeechTranslation("acme", WAV, PCM), wav_file(b"", 24_000)) == b""
 
 
 def test_output_is_any_sound() -> None:
-    translation = SpeechTranslation(Sound(Container.PCM, 24_000), Sound(Container.PCM, 24_000))
+    translation = SpeechTranslation("acme", Sound(Container.PCM, 24_000), Sound(Container.PCM, 24_000))
     translation.take(b"", ())
     assert not translation.has_output
     translation.take(b"\0\0", ())
@@ -238,7 +276,7 @@ def test_output_is_any_sound() -> None:
 
 
 def test_events_carry_the_sound_in_base64() -> None:
-    translation = SpeechTranslation(Sound(Container.WAV), Sound(Container.PCM, 24_000), is_sse=True)
+    translation = SpeechTranslation("acme", Sound(Container.WAV), Sound(Container.PCM, 24_000), is_sse=True)
     assert translation.head(HEAD, ()) == (("Content-Type", "text/event-stream"),)
     out = heard(translation, wav_file(TONE[:4000], 24_000), TONE[4000:])
     *deltas, done = [msgspec.json.decode(data) for data in payloads(out)]
@@ -254,11 +292,11 @@ def test_events_are_what_a_caller_of_events_gets() -> None:
 
 def test_a_broken_stream_of_events_says_so_and_sound_breaks_off() -> None:
     same = Sound(Container.PCM, 24_000)
-    said = SpeechTranslation(same, same, is_sse=True).broken("the provider broke off", "connection_broken")
+    said = SpeechTranslation("acme", same, same, is_sse=True).broken("the provider broke off", "connection_broken")
     assert said is not None
     [told] = [msgspec.json.decode(data) for data in payloads(said)]
     assert told == {"type": "error", "error": {"message": "the provider broke off", "code": "connection_broken"}}
-    assert SpeechTranslation(same, same).broken("the provider broke off", "connection_broken") is None
+    assert SpeechTranslation("acme", same, same).broken("the provider broke off", "connection_broken") is None
 
 
 FILE = wav_file(TONE, 24_000)
@@ -271,7 +309,7 @@ FILE = wav_file(TONE, 24_000)
 def test_any_split_gives_the_same(wanted: Sound, borders: list[int]) -> None:
     pieces = [FILE[start:stop] for start, stop in itertools.pairwise([0, *borders, len(FILE)])]
     in_pieces, at_once = (
-        SpeechTranslation(Sound(Container.WAV), wanted),
-        SpeechTranslation(Sound(Container.WAV), wanted),
+        SpeechTranslation("acme", Sound(Container.WAV), wanted),
+        SpeechTranslation("acme", Sound(Container.WAV), wanted),
     )
     assert heard(in_pieces, *pieces) == heard(at_once, FILE)

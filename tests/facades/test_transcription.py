@@ -107,6 +107,13 @@ def test_a_recording_without_a_name_gets_one() -> None:
     assert asked.filename == "speech"
 
 
+@pytest.mark.parametrize("content_type", ["", "audio/wav\0x", "audio/wav\x7f", "audio/\xff"])
+def test_a_type_that_no_header_could_have_is_none(content_type: str) -> None:
+    """It may become the type of a request: control characters would end that with an error of the library's."""
+    asked = transcribe(file=multipart.Part("file", True, b"RIFF", "a.wav", content_type)).ask(leg())
+    assert asked.content_type == "application/octet-stream"
+
+
 @pytest.mark.parametrize(
     ("language", "variant", "expected"),
     [({}, None, None), ({}, "fr", "fr"), ({"language": "de"}, "fr", "de"), ({"language": ""}, "fr", "fr")],
@@ -139,7 +146,7 @@ def test_times_are_asked_for_where_the_answer_has_room_for_them(
     assert (asked.wants_words, asked.wants_segments) == (words, segments)
 
 
-@pytest.mark.parametrize(("text", "expected"), [("0", 0.0), ("0.25", 0.25), ("", None)])
+@pytest.mark.parametrize(("text", "expected"), [("0", 0.0), ("0.25", 0.25), ("1", 1.0), ("", None)])
 def test_the_temperature_is_a_number(text: str, expected: float | None) -> None:
     assert transcribe(temperature=text).ask(leg()).temperature == expected
 
@@ -150,6 +157,9 @@ def test_the_temperature_is_a_number(text: str, expected: float | None) -> None:
         ({"response_format": "srt"}, "response_format: found 'srt', expected one of json, text, verbose_json"),
         ({"response_format": "x" * 100}, f"response_format: found {'x' * 32!r}, expected one of json"),
         ({"temperature": "warm"}, "temperature: found 'warm', expected a number from 0 to 1"),
+        ({"temperature": "nan"}, "temperature: found 'nan', expected a number from 0 to 1"),
+        ({"temperature": "1.01"}, "temperature: found '1.01', expected a number from 0 to 1"),
+        ({"temperature": "-inf"}, "temperature: found '-inf', expected a number from 0 to 1"),
     ],
 )
 def test_what_only_openai_knows_is_refused(fields: dict[str, Any], message: str) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
+from collections.abc import Callable
+
 import aiohttp
 import msgspec
 import pytest
@@ -44,11 +48,13 @@ ENDPOINTS = {
 """An HTTP endpoint of each simulated provider."""
 
 
-def worded(body: bytes, status: int = 400, provider: str = "acme") -> tuple[str, str]:
+def worded(
+    body: bytes, status: int = 400, provider: str = "acme", content_type: str = "", content_encoding: str = ""
+) -> tuple[str, str]:
     """The sentence and the code that a caller gets."""
-    answer = refused(provider, ResponseHead(status), (), body)
+    answer = refused(provider, ResponseHead(status, content_type, content_encoding), (), body)
     error = msgspec.json.decode(answer.body)["error"]
-    assert answer.status == status
+    assert answer.status == (status if status >= 400 else 502)
     assert answer.text == error["message"]
     return error["message"], error["code"]
 
@@ -102,6 +108,9 @@ async def test_the_sentence_is_found_in_simulated_refusals(provider: str, status
         (b'{"error":{"error":{"error":{"message":"a"}}}}', "answered with status 400", "http_400"),
         (b'"a"', "a", "http_400"),
         (b"a\n", "a", "http_400"),
+        (b"a\r\n\tb  c\n", "a b c", "http_400"),
+        (b'{"message":"a\\nb"}', "a b", "http_400"),
+        (b"<html>Please sign in.</html>", "answered with status 400", "http_400"),
         (b"", "answered with status 400", "http_400"),
         (b"[]", "answered with status 400", "http_400"),
         (b"7", "answered with status 400", "http_400"),
@@ -115,10 +124,52 @@ def test_the_sentence_is_found_wherever_it_is(body: bytes, text: str, code: str)
     assert worded(body) == (f"acme: {text}", code)
 
 
-@given(body=st.binary(max_size=80))
-def test_any_body_gets_a_sentence(body: bytes) -> None:
-    message, code = worded(body)
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), (" GZIP", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_the_sentence_is_found_in_a_body_that_came_packed(encoding: str, pack: Callable[[bytes], bytes]) -> None:
+    body = pack(b'{"type":"error","error":{"type":"rate_limit_error","message":"Slow down."}}')
+    assert worded(body, 429, content_encoding=encoding) == ("acme: Slow down.", "rate_limit_error")
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [(b"a", "br"), (b"no gzip", "gzip"), (gzip.compress(b"a")[:-9], "gzip"), (gzip.compress(b"a" * 10**6), "gzip")],
+)
+def test_what_cannot_be_unpacked_is_not_repeated(body: bytes, encoding: str) -> None:
+    assert worded(body, 429, content_encoding=encoding) == ("acme: answered with status 429", "http_429")
+
+
+def test_a_page_has_no_sentence() -> None:
+    assert worded(b"Please sign in", 503, content_type="Text/HTML; charset=utf-8") == (
+        "acme: answered with status 503", "http_503",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [300, 302, 304, 307, 399])
+@pytest.mark.parametrize("body", [b"", b"Found. Redirecting to /login", b'{"message":"Moved."}'])
+def test_who_sends_the_caller_elsewhere_has_not_answered(status: int, body: bytes) -> None:
+    sent = (("Location", "http://127.0.0.1:9/x"), ("x-request-id", "req_1"))
+    answer = refused("acme", ResponseHead(status), sent, body)
+    error = msgspec.json.decode(answer.body)["error"]
+    assert (answer.status, error["type"], error["code"]) == (502, "server_error", f"http_{status}")
+    assert error["message"] == answer.text == (
+        f"acme: answered with status {status}, which leads elsewhere and is not followed; "
+        "check providers.acme.base_url"
+    )  # fmt: skip
+    assert answer.headers == (sent[1], ("Content-Type", "application/json"))
+
+
+def test_a_handshake_that_is_answered_as_if_it_were_none_is_a_502() -> None:
+    assert worded(b"Welcome.", 200) == ("acme: Welcome.", "http_200")
+    assert worded(b"", 200) == ("acme: answered with status 200", "http_200")
+
+
+@given(body=st.binary(max_size=80), encoding=st.sampled_from(["", "gzip", "deflate", "br"]))
+def test_any_body_gets_a_sentence(body: bytes, encoding: str) -> None:
+    message, code = worded(body, content_encoding=encoding)
     assert message.removeprefix("acme: ")
+    assert len(message.splitlines()) == 1
     assert code
 
 

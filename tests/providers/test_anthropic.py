@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import msgspec
 import pytest
 
@@ -104,6 +106,82 @@ def test_error_that_came_with_a_good_status() -> None:
     body = msgspec.json.encode({"type": "error", "error": {"type": "api_error", "message": "a text"}})
     list(dialect.decode(Frame(Side.PROVIDER, Kind.BODY, 0, body)))
     assert list(dialect.ended(Side.PROVIDER, End.COMPLETE)) == [Failed("api_error", message="a text"), Finished()]
+
+
+TEXT = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Your order has"}}
+STOP = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+END = {"type": "message_stop"}
+OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+BROKEN_OFF = Failed("incomplete_answer", message="the answer broke off before its end; call again")
+NO_MESSAGE = Failed("incomplete_answer", message="the answer is empty or no message; call again")
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([], [BROKEN_OFF]),
+        ([TEXT], [BROKEN_OFF]),
+        ([TEXT, STOP], [BROKEN_OFF]),
+        ([TEXT, STOP, END], [Finished(reason="stop")]),
+        ([TEXT, END], [Finished()]),
+        ([TEXT, OVERLOADED], [Finished()]),
+    ],
+)
+def test_a_stream_is_whole_once_it_said_so(events: list[dict[str, object]], expected: list[Event]) -> None:
+    dialect = streaming()
+    for event in events:
+        told(dialect, **event)
+    assert list(dialect.ended(Side.PROVIDER, End.COMPLETE)) == expected
+
+
+def test_a_last_event_without_its_blank_line_counts() -> None:
+    dialect = streaming()
+    list(dialect.decode(Frame(Side.PROVIDER, Kind.BODY, 0, b'data: {"type":"message_stop"}')))
+    assert list(dialect.ended(Side.PROVIDER, End.COMPLETE)) == [Finished(), Finished()]
+
+
+def test_a_stream_that_breaks_tells_nothing_more() -> None:
+    assert list(streaming().ended(Side.PROVIDER, End.BROKEN)) == []
+
+
+def whole(body: bytes, kind: str = "application/json", encoding: str = "", status: int = 200) -> list[Event]:
+    dialect, _ = begun({"model": "m"})
+    list(dialect.answered(ResponseHead(status, kind, encoding)))
+    list(dialect.decode(Frame(Side.PROVIDER, Kind.BODY, 0, body)))
+    return list(dialect.ended(Side.PROVIDER, End.COMPLETE))
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Please sign in.</html>", b'{"type":"message","conte', b"[]", b"null"])
+@pytest.mark.parametrize("kind", ["", "application/json", "text/html"])
+def test_a_body_that_is_no_message_is_no_answer(body: bytes, kind: str) -> None:
+    assert whole(body, kind) == [NO_MESSAGE, Finished()]
+    assert whole(gzip.compress(body), kind, "gzip") == [NO_MESSAGE, Finished()]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "encoding"),
+    [
+        (b"anything", "application/json", "br"),
+        (b"no gzip", "application/json", "gzip"),
+        (gzip.compress(b'data: {"type":"message_stop"}\n\n'), "text/event-stream", "gzip"),
+        (b'{"type":"message","content":7}', "application/json", ""),
+        (b'{"detail":"of another server"}', "application/json", ""),
+    ],
+)
+def test_what_is_not_understood_is_no_failure(body: bytes, kind: str, encoding: str) -> None:
+    assert whole(body, kind, encoding) == [Finished()]
+
+
+@pytest.mark.parametrize(
+    ("told_reason", "expected"),
+    [("end_turn", "stop"), ("max_tokens", "length"), ("tool_use", "tool_calls"), ("of_tomorrow", "stop"), (None, "")],
+)
+def test_why_an_answer_ended(told_reason: str | None, expected: str) -> None:
+    dialect = streaming()
+    told(dialect, type="message_delta", delta={"stop_reason": told_reason})
+    assert told(dialect, **END) == [Finished(reason=expected)]
+    body = msgspec.json.encode({"type": "message", "content": [], "stop_reason": told_reason})
+    assert whole(body) == [Finished(reason=expected)]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+from asyncio import StreamReader, StreamWriter
 from typing import Any
 
 import msgspec
 import pytest
-from openai import APIStatusError
+from openai import APIError, APIStatusError
 
+from tests.sidecar import Script, raw_server, read_request
 from tests.simulator.conftest import ANSWER, eventually, quick
 from tests.simulator.test_openai import ASKED, TOOLS, WEATHER
 from tests.unified.conftest import Setup, StartUnified
@@ -149,6 +152,126 @@ async def test_refusal_of_the_provider_keeps_its_status(unified: Setup, provider
     assert "X-VoiceGW-Error" not in raised.value.response.headers
     [row] = await unified.sidecar.rows(1)
     assert (row.status, row.http_status) == ("upstream_error", status)
+
+
+MESSAGE = (
+    b'{"type":"message","role":"assistant","content":[{"type":"text","text":"Hi."}],"stop_reason":"end_turn",'
+    b'"usage":{"input_tokens":5,"output_tokens":1}}'
+)
+BEGUN = (
+    b'data: {"type":"message_start","message":{"model":"c","usage":{"input_tokens":5,"output_tokens":1}}}\n\n'
+    b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Your order has"}}\n\n'
+)
+NO_ANSWERS: dict[str, tuple[tuple[str, ...], bytes, int, str]] = {
+    "a page": (
+        ("200 OK", "Content-Type: text/html"), b"<html>Please sign in.</html>", 502,
+        "anthropic answered with text/html, not with JSON or events; check its address, or call again"),
+    "nothing": (
+        ("200 OK", "Content-Type: application/json"), b"", 502,
+        "anthropic: the answer is empty or no message; call again"),
+    "no events": (
+        ("200 OK", "Content-Type: text/event-stream"), b"", 502,
+        "anthropic: the answer broke off before its end; call again"),
+    "a way elsewhere": (
+        ("302 Found", "Location: http://127.0.0.1:9/x"), b"", 502,
+        "anthropic: answered with status 302, which leads elsewhere and is not followed; "
+        "check providers.anthropic.base_url"),
+    "a packed refusal": (
+        ("429 Too Many Requests", "Content-Type: application/json", "Content-Encoding: gzip"),
+        gzip.compress(b'{"type":"error","error":{"type":"rate_limit_error","message":"Slow down."}}'), 429,
+        "anthropic: Slow down."),
+}  # fmt: skip
+"""What Anthropic's address may answer that is no answer; the status and words that a caller gets."""
+
+
+def answering(head: tuple[str, ...], body: bytes) -> Script:
+    """A server that answers everything so, each time to its end."""
+    lines = "\r\n".join([f"HTTP/1.1 {head[0]}", *head[1:], f"Content-Length: {len(body)}", "", ""])
+
+    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            writer.write(lines.encode() + body)
+            await writer.drain()
+
+    return serve
+
+
+def at(address: str) -> str:
+    return f"providers: {{anthropic: {{base_url: '{address}', api_key: key-of-anthropic}}}}"
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize(("head", "body", "status", "message"), NO_ANSWERS.values(), ids=NO_ANSWERS)
+async def test_what_is_no_answer_of_claude_is_an_error(
+    start_unified: StartUnified, head: tuple[str, ...], body: bytes, status: int, message: str, streamed: bool
+) -> None:
+    async with (
+        raw_server(answering(head, body)) as address,
+        start_unified(at(address)) as unified,
+        unified.openai() as client,
+    ):
+        with pytest.raises(APIStatusError) as raised:
+            await client.chat.completions.create(model=MODELS["anthropic"], messages=ASKED, stream=streamed)
+        [row] = await unified.sidecar.rows(1)
+    assert (raised.value.status_code, raised.value.type) == (
+        status, "server_error" if status == 502 else "invalid_request_error")  # fmt: skip
+    assert message in raised.value.message
+    assert row.status == "upstream_error"
+
+
+@pytest.mark.parametrize("body", [b'{"detail":"gone"}', MESSAGE[:-9], BEGUN])
+async def test_what_is_no_message_is_no_whole_answer(start_unified: StartUnified, body: bytes) -> None:
+    kind = "text/event-stream" if body is BEGUN else "application/json"
+    async with (
+        raw_server(answering(("200 OK", f"Content-Type: {kind}"), body)) as address,
+        start_unified(at(address)) as unified,
+        unified.openai() as client,
+    ):
+        with pytest.raises(APIError):
+            await client.chat.completions.create(model=MODELS["anthropic"], messages=ASKED)
+
+
+async def test_a_stream_of_claude_that_stops_short_is_not_passed_off_as_whole(start_unified: StartUnified) -> None:
+    text = ""
+    async with (
+        raw_server(answering(("200 OK", "Content-Type: text/event-stream"), BEGUN)) as address,
+        start_unified(at(address)) as unified,
+        unified.openai() as client,
+    ):
+        stream = await client.chat.completions.create(model=MODELS["anthropic"], messages=ASKED, stream=True)
+        with pytest.raises(APIError) as raised:
+            async for chunk in stream:
+                text += chunk.choices[0].delta.content or ""
+                assert chunk.choices[0].finish_reason is None
+        [row] = await unified.sidecar.rows(1)
+    assert text == "Your order has"
+    assert raised.value.code == "incomplete_answer"
+    assert (row.status, row.error) == ("partial", "incomplete_answer")
+
+
+async def test_a_packed_answer_of_claude_is_unpacked(start_unified: StartUnified) -> None:
+    head = ("200 OK", "Content-Type: application/json", "Content-Encoding: gzip")
+    async with (
+        raw_server(answering(head, gzip.compress(MESSAGE))) as address,
+        start_unified(at(address)) as unified,
+        unified.openai() as client,
+    ):
+        completion = await client.chat.completions.create(model=MODELS["anthropic"], messages=ASKED)
+        [row] = await unified.sidecar.rows(1)
+    assert (completion.choices[0].message.content, row.status) == ("Hi.", "ok")
+
+
+async def test_whoever_has_no_answer_gives_way(start_unified: StartUnified) -> None:
+    rosters = "routing: {failover: true, rosters: {stt: [deepgram], llm: [anthropic, openai], tts: [cartesia]}}"
+    head, body, *_ = NO_ANSWERS["a page"]
+    async with (
+        raw_server(answering(head, body)) as address,
+        start_unified(f"{at(address)}\n{rosters}") as unified,
+        unified.openai() as client,
+    ):
+        raw = await client.chat.completions.with_raw_response.create(model="auto", messages=ASKED, stream=True)
+        assert raw.headers["X-VoiceGW-Model"] == MODELS["openai"]
 
 
 async def test_missing_key_is_said_before_anything_is_sent(start_unified: StartUnified) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import wave
 
 import pytest
-from openai import APIStatusError
+from openai import APIError, APIStatusError
 
+from tests.sidecar import raw_server
 from tests.unified.conftest import Setup, StartUnified
+from tests.unified.test_chat import answering
+from voicegw_sidecar.drivers.segments import wav_file
 from voicegw_sidecar.sound.decode import decoded
 from voicegw_sidecar.wire.pcm import PcmFormat, levels
 
@@ -84,6 +88,7 @@ async def test_auto_is_the_projects_pick(unified: Setup) -> None:
         ({"model": "anthropic/claude-haiku-4-5", "input": "Hello", "voice": "alloy"}, "anthropic"),
         ({"model": "groq/canopylabs/orpheus-v1-english", "input": "Hello", "response_format": "aac"}, "aac"),
         ({"model": "openai/gpt-4o-mini-tts", "input": "a" * 5000, "voice": "alloy"}, "4096"),
+        ({"model": "groq/canopylabs/orpheus-v1-english", "input": "Well. " * 40, "voice": "alloy"}, "200 at most"),
     ],
 )
 async def test_bad_input_gets_one_clear_line(unified: Setup, body: dict[str, str], words: str) -> None:
@@ -103,6 +108,50 @@ async def test_events_where_they_are_asked_for(unified: Setup) -> None:
         text = await response.text()
     assert "speech.audio.delta" in text
     assert text.rstrip().endswith('data: {"type":"speech.audio.done"}')
+
+
+NO_SPEECH: dict[str, tuple[str, tuple[str, ...], bytes, str]] = {
+    "JSON": ("kokoro", ("Content-Type: application/json",), b'{"error":"out of memory"}',
+             "kokoro answered with application/json, not with sound"),
+    "a page": ("kokoro", ("Content-Type: text/html",), b"<html>Please sign in.</html>",
+               "kokoro answered with text/html, not with sound"),
+    "packed": ("kokoro", ("Content-Type: audio/pcm", "Content-Encoding: gzip"), gzip.compress(bytes(4800)),
+               "kokoro answered with content encoding gzip, not with sound"),
+    "nothing": ("kokoro", ("Content-Type: audio/pcm",), b"", "kokoro answered with nothing, not with sound"),
+    "another rate": ("piper", ("Content-Type: audio/wav",), wav_file(bytes(4800), 300_000),
+                     "piper answered with sound that cannot be read: 300000 Hz"),
+}  # fmt: skip
+"""What a server of speech may answer with status 200 that is none, and the words that a caller gets."""
+
+
+@pytest.mark.parametrize("sound", ["pcm", "mp3"])
+@pytest.mark.parametrize(("provider", "head", "body", "message"), NO_SPEECH.values(), ids=NO_SPEECH)
+async def test_what_is_no_sound_is_an_error(
+    start_unified: StartUnified, provider: str, head: tuple[str, ...], body: bytes, message: str, sound: str
+) -> None:
+    async with raw_server(answering(("200 OK", *head), body)) as address:
+        async with start_unified(f"providers: {{{provider}: {{base_url: '{address}'}}}}") as unified:
+            with pytest.raises(APIStatusError) as raised:
+                await spoken(unified, MODELS[provider], sound)
+    assert raised.value.status_code == 502
+    assert message in raised.value.message
+
+
+@pytest.mark.parametrize("sound", ["pcm", "mp3"])
+async def test_a_file_cut_short_in_its_head_is_not_passed_off_as_speech(
+    start_unified: StartUnified, sound: str
+) -> None:
+    async with raw_server(answering(("200 OK", "Content-Type: audio/wav"), b"RIFF\xff\xff\xff\xffWAVE")) as address:
+        async with start_unified(f"providers: {{piper: {{base_url: '{address}'}}}}") as unified:
+            with pytest.raises(APIError):
+                await spoken(unified, MODELS["piper"], sound)
+
+
+@pytest.mark.parametrize("kind", [(), ("Content-Type: application/octet-stream",), ("Content-Type: audio/x-raw",)])
+async def test_sound_need_not_say_that_it_is_some(start_unified: StartUnified, kind: tuple[str, ...]) -> None:
+    async with raw_server(answering(("200 OK", *kind), bytes(4800))) as address:
+        async with start_unified(f"providers: {{kokoro: {{base_url: '{address}'}}}}") as unified:
+            assert await spoken(unified, MODELS["kokoro"], "pcm") == bytes(4800)
 
 
 async def test_spent_budget_is_spoken_by_the_local_stand_in(start_unified: StartUnified) -> None:

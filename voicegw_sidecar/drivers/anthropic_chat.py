@@ -1,7 +1,7 @@
 """A chat request put into Anthropic's messages; the answer is read by `providers.anthropic`.
 
-Anthropic wants its instructions apart, a person's message first and last, and a limit for every answer. What it has
-no word for and what changes only the manner of an answer is left out; what changes its meaning is refused.
+Anthropic wants a limit for every answer and the messages in an order of its own (`anthropic_turns`). What it has no
+word for and what changes only the manner of an answer is left out; what changes its meaning is refused.
 Wire reference: https://platform.claude.com/docs/en/api/messages (read 2026-11-21).
 """
 
@@ -12,46 +12,38 @@ import re
 import msgspec
 from msgspec import Raw
 
-from voicegw_sidecar.chat_ask import ChatAsk, ChatMessage, ChosenTool, Part, Tool
+from voicegw_sidecar.chat_ask import ChatAsk, ChosenTool, Tool
+from voicegw_sidecar.drivers.anthropic_turns import Json, conversation
 from voicegw_sidecar.drivers.base import ProviderRequest
 from voicegw_sidecar.errors import BadRequest
 
 DEFAULT_MAX_TOKENS = 4096
 """The limit of an answer that asks for none: Anthropic has no default, and every model of it allows this much."""
 _VERSION = "2023-06-01"
-_INSTRUCTING = ("system", "developer")
-_SILENCE = "(silence)"
-"""Stands where Anthropic wants something said by a person and nothing was: a greeting, or going on by itself."""
 _STEERED = re.compile(r"claude-(2|3|instant|(haiku|sonnet|opus)-4(-[0-6])?(-\d{8})?$)")
 """The models that let their sampling be steered; newer ones refuse a temperature with a 400. Source:
 https://platform.claude.com/docs/en/about-claude/models/migration-guide (as quoted elsewhere, read 2026-11-21), and the
 anthropic SDK 1.17, which knows no such parameter any more."""
-_DATA = re.compile(r"data:(image/[a-z+.-]+);base64,(.+)", re.DOTALL)
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}
-
-_Json = dict[str, object]
 
 
 def anthropic_chat(ask: ChatAsk, model: str) -> ProviderRequest:
     """Put a request into Anthropic's words; raises `BadRequest` for what Claude cannot be asked."""
     _refuse(ask)
-    system, messages = _conversation(ask.messages)
-    body: _Json = {
+    told = conversation(ask.messages)
+    body: Json = {
         "model": model,
         "max_tokens": ask.max_completion_tokens or ask.max_tokens or DEFAULT_MAX_TOKENS,
-        "messages": messages,
+        "messages": told.messages,
     }
-    if system:
-        body["system"] = [{"type": "text", "text": text} for text in system]
+    if told.system:
+        body["system"] = [{"type": "text", "text": text} for text in told.system]
     if ask.stream:
         body["stream"] = True
     body |= _sampling(ask, model)
-    if ask.stop:
-        body["stop_sequences"] = [ask.stop] if isinstance(ask.stop, str) else ask.stop
-    if ask.tools:
-        body["tools"] = [_tool(tool) for tool in ask.tools]
-        if (choice := _choice(ask)) is not None:
-            body["tool_choice"] = choice
+    if stop := _stop(ask):
+        body["stop_sequences"] = stop
+    body |= _tools(ask, told.called)
     if ask.response_format is not None and ask.response_format.json_schema is not None:
         wanted = {"type": "json_schema", "schema": ask.response_format.json_schema.schema}
         body["output_config"] = {"format": wanted}
@@ -60,17 +52,42 @@ def anthropic_chat(ask: ChatAsk, model: str) -> ProviderRequest:
 
 
 def _refuse(ask: ChatAsk) -> None:
-    if (ask.n or 1) > 1:
+    """Raise for what would be another answer than the one that is asked for, or no number that OpenAI takes either."""
+    if ask.n not in (None, 1):
         raise BadRequest(f"n: found {ask.n}, but anthropic gives one answer; leave it out")
     if ask.logprobs:
         raise BadRequest("logprobs: found true, but anthropic tells none; leave it out")
     if ask.modalities and ask.modalities != ["text"]:
         raise BadRequest("modalities: expected text, which is all that anthropic answers with")
+    if ask.wants_audio:
+        raise BadRequest("audio: found a voice asked for, but anthropic answers with text only; leave it out")
+    if ask.has_functions:
+        raise BadRequest("functions: found some, which only OpenAI knows; expected them as tools")
     if ask.response_format is not None and ask.response_format.type == "json_object":
         raise BadRequest("response_format: found json_object; expected json_schema, which anthropic can be held to")
+    _require("temperature", ask.temperature, 0, 2)
+    _require("top_p", ask.top_p, 0, 1)
+    _require("max_tokens", ask.max_tokens, 1)
+    _require("max_completion_tokens", ask.max_completion_tokens, 1)
 
 
-def _sampling(ask: ChatAsk, model: str) -> _Json:
+def _require(name: str, found: float | None, least: int, most: int | None = None) -> None:
+    if found is None or (found >= least and (most is None or found <= most)):
+        return
+    expected = f"{least} or more" if most is None else f"{least} to {most}"
+    raise BadRequest(f"{name}: found {found:g}, expected {expected}")
+
+
+def _stop(ask: ChatAsk) -> list[str]:
+    """Return where to stop, without what is blank: a stop at a line's end would be refused with the whole request.
+
+    Anthropic wants something else than blanks in each, as https://github.com/BerriAI/litellm/issues/3286 quotes it
+    (read 2026-11-21).
+    """
+    return [text for text in ([ask.stop] if isinstance(ask.stop, str) else ask.stop or ()) if text.strip()]
+
+
+def _sampling(ask: ChatAsk, model: str) -> Json:
     """Return how the answer is to be sampled, where the model lets itself be told; it takes one figure only."""
     if _STEERED.match(model) is None:
         return {}
@@ -79,79 +96,26 @@ def _sampling(ask: ChatAsk, model: str) -> _Json:
     return {} if ask.top_p is None else {"top_p": ask.top_p}
 
 
-def _conversation(asked: list[ChatMessage]) -> tuple[list[str], list[_Json]]:
-    """Return what leads the conversation as instructions, and the rest as turns of the two in their order."""
-    system: list[str] = []
-    turns: list[tuple[str, list[_Json]]] = []
-    for message in asked:
-        if message.role in _INSTRUCTING and not turns:
-            system += [part.text for part in message.parts if part.text]
-            continue
-        role, blocks = _turn(message)
-        if not blocks:
-            continue
-        if turns and turns[-1][0] == role:
-            turns[-1][1].extend(blocks)
-        else:
-            turns.append((role, blocks))
-    silence: tuple[str, list[_Json]] = ("user", [{"type": "text", "text": _SILENCE}])
-    if not turns or turns[0][0] != "user":
-        turns.insert(0, silence)
-    if turns[-1][0] != "user":
-        turns.append(silence)
-    return system, [{"role": role, "content": blocks} for role, blocks in turns]
+def _tools(ask: ChatAsk, called: list[str]) -> Json:
+    """Return the tools on offer and which of them to call.
+
+    A conversation in which tools were called has to have some: without, Anthropic has refused it ("Requests which
+    include `tool_use` or `tool_result` blocks must define tools", as https://github.com/BerriAI/litellm/issues/5747
+    and many others meet it, read 2026-11-21), and servers like it still do. Where none are offered, those that were
+    called are, by name alone, and none may be called.
+    """
+    if ask.tools:
+        choice = _choice(ask)
+        return {"tools": [_tool(tool) for tool in ask.tools]} | ({} if choice is None else {"tool_choice": choice})
+    if ask.tool_choice not in (None, "auto", "none"):
+        raise BadRequest("tool_choice: found a call asked for, but no tools; expected some to choose from")
+    if not called:
+        return {}
+    known = [{"name": name, "input_schema": {"type": "object"}} for name in called]
+    return {"tools": known, "tool_choice": {"type": "none"}}
 
 
-def _turn(message: ChatMessage) -> tuple[str, list[_Json]]:
-    match message.role:
-        case "assistant":
-            blocks = [_block(part) for part in message.parts]
-            return "assistant", [*blocks, *(_use(call) for call in _calls(message))]
-        case "tool":
-            text = "".join(part.text for part in message.parts)
-            return "user", [{"type": "tool_result", "tool_use_id": message.tool_call_id or "", "content": text}]
-        case "system" | "developer":  # in the middle of a conversation they keep their place
-            return "user", [_text(f"<instructions>\n{part.text}\n</instructions>") for part in message.parts]
-        case "user":
-            return "user", [_block(part) for part in message.parts]
-        case other:
-            raise BadRequest(f"messages: found the role {other[:32]!r}; expected system, user, assistant or tool")
-
-
-def _calls(message: ChatMessage) -> list[tuple[str, str, str]]:
-    return [(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()]
-
-
-def _use(call: tuple[str, str, str]) -> _Json:
-    id_, name, arguments = call
-    try:
-        msgspec.json.decode(arguments or "{}", type=dict[str, Raw])
-    except (msgspec.DecodeError, RecursionError):
-        raise BadRequest(f"messages: the arguments of the call {id_[:64]!r} are not a JSON object") from None
-    return {"type": "tool_use", "id": id_, "name": name, "input": Raw((arguments or "{}").encode())}
-
-
-def _block(part: Part) -> _Json:
-    if part.type == "text":
-        return _text(part.text)
-    if part.type != "image_url" or part.image_url is None:
-        raise BadRequest(f"messages: found content of type {part.type[:32]!r}; expected text or image_url")
-    url = part.image_url.url
-    data = _DATA.fullmatch(url)
-    if data is not None:
-        source = {"type": "base64", "media_type": data.group(1), "data": data.group(2)}
-    elif url.startswith("https://"):
-        source = {"type": "url", "url": url}
-    else:
-        raise BadRequest("messages: image_url has to be an https address or base64 data of an image")
-    return {"type": "image", "source": source}
-
-
-def _text(text: str) -> _Json:
-    return {"type": "text", "text": text}
-
-
-def _tool(tool: Tool) -> _Json:
+def _tool(tool: Tool) -> Json:
     if tool.type != "function" or not tool.function.name:
         raise BadRequest(f"tools: found one of type {tool.type[:32]!r}; expected functions with a name")
     try:
@@ -159,18 +123,18 @@ def _tool(tool: Tool) -> _Json:
     except (msgspec.DecodeError, RecursionError):
         raise BadRequest(f"tools: the parameters of {tool.function.name[:64]!r} are not a JSON schema") from None
     # a function without parameters needs no schema from OpenAI's callers; Anthropic wants to read that it is an object
-    found: _Json = {"name": tool.function.name, "input_schema": {"type": Raw(b'"object"'), **(schema or {})}}
+    found: Json = {"name": tool.function.name, "input_schema": {"type": Raw(b'"object"'), **(schema or {})}}
     if tool.function.description:
         found["description"] = tool.function.description
     return found
 
 
-def _choice(ask: ChatAsk) -> _Json | None:
+def _choice(ask: ChatAsk) -> Json | None:
     wanted = ask.tool_choice
     if isinstance(wanted, ChosenTool):
         if not wanted.function.name:
             raise BadRequest("tool_choice: found no function's name; expected auto, none, required or one function")
-        choice: _Json = {"type": "tool", "name": wanted.function.name}
+        choice: Json = {"type": "tool", "name": wanted.function.name}
     elif wanted is None or wanted in _CHOICES:
         choice = {"type": _CHOICES[wanted or "auto"]}
     else:

@@ -72,11 +72,16 @@ class ChatAnswer:
                     self._usage = usage
                 case Finished(reason=reason):
                     self._reason = reason or self._reason
-                case Failed():
-                    self.failure = event
+                case Failed():  # of several the first says what went wrong
+                    self.failure = self.failure or event
                 case _:
                     pass
         return b"".join(out)
+
+    @property
+    def says_nothing(self) -> bool:
+        """True while there is neither an answer nor a reason why there is none."""
+        return not (self.has_output or self._reason)
 
     def end(self) -> bytes:
         """Return the last chunks of a whole answer."""

@@ -20,7 +20,7 @@ from voicegw_sidecar.drivers.table import drivers_of
 from voicegw_sidecar.drivers.voices import OPENAI_NAMES, fitting_voice
 from voicegw_sidecar.errors import BadRequest
 from voicegw_sidecar.events import Event, Failed
-from voicegw_sidecar.facades.samples import Samples
+from voicegw_sidecar.facades.samples import Samples, no_sound, require_sound
 from voicegw_sidecar.facades.translation import Attempt, Headers, PassThrough
 from voicegw_sidecar.sound.encode import Encoder
 from voicegw_sidecar.terms import Modality
@@ -89,6 +89,11 @@ class Speech:
         """The model that it names."""
         return self._request.model
 
+    @property
+    def is_streamed(self) -> bool:
+        """Sound comes as it is made."""
+        return True
+
     def attempt(self, leg: Leg, id_: str, now_s: int, *, includes_usage: bool) -> Attempt:
         """Put the request to a provider; raises `BadRequest` for what that one cannot be asked."""
         if leg.is_openai:
@@ -103,7 +108,8 @@ class Speech:
         ask = SpeechAsk(leg.model, voice, request.input, wanted, speed=request.speed, instructions=request.instructions)
         asked = drivers.speech(ask)
         is_sse = request.stream_format == "sse"
-        return Attempt(asked.request, SpeechTranslation(asked.gives, wanted, is_sse=is_sse), is_openai_shaped=False)
+        translation = SpeechTranslation(leg.provider.id, asked.gives, wanted, is_sse=is_sse)
+        return Attempt(asked.request, translation, is_openai_shaped=False)
 
     def _voice(self, leg: Leg) -> str | None:
         """The voice that is meant: every caller of OpenAI's has to name one, so a model's own suffix is meant more."""
@@ -122,11 +128,15 @@ class Speech:
 
 
 class SpeechTranslation:
-    """A provider's sound, packed as the caller asked for it; see `Translation`."""
+    """A provider's sound, packed as the caller asked for it; see `Translation`.
+
+    Raises `UpstreamSilent` for what is no sound, or none that can be packed.
+    """
 
     failure: Failed | None = None
 
-    def __init__(self, gives: Sound, wanted: Sound, *, is_sse: bool = False) -> None:
+    def __init__(self, provider_id: str, gives: Sound, wanted: Sound, *, is_sse: bool = False) -> None:
+        self._provider_id = provider_id
         self._wanted = wanted
         self._is_sse = is_sse
         self._gives = gives
@@ -142,6 +152,7 @@ class SpeechTranslation:
 
     def head(self, head: ResponseHead, headers: Headers) -> Headers:
         """The type of the sound that was asked for."""
+        require_sound(self._provider_id, head)
         return (("Content-Type", "text/event-stream" if self._is_sse else _TYPES[self._wanted.container]),)
 
     def take(self, data: bytes, events: Iterable[Event]) -> bytes:
@@ -151,6 +162,8 @@ class SpeechTranslation:
 
     def end(self, events: Iterable[Event]) -> bytes:
         """See `Translation.end`."""
+        if not self.has_output:
+            raise no_sound(self._provider_id, "nothing")
         rest = b""
         if not self._is_same and self._samples is not None and self._encoder is not None:
             rest = self._encoder.feed(self._samples.rest()) + self._encoder.rest()
@@ -164,7 +177,7 @@ class SpeechTranslation:
     def _packed(self, data: bytes) -> bytes:
         if self._samples is None or self._encoder is None:  # not before: what packs is imported on a thread
             rate_hz = self._wanted.rate_hz or PCM_RATE_HZ
-            self._samples = Samples(self._gives, rate_hz)
+            self._samples = Samples(self._gives, rate_hz, self._provider_id)
             self._encoder = Encoder(self._wanted.container, rate_hz)
         return self._encoder.feed(self._samples.feed(data))
 

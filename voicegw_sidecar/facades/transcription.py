@@ -5,6 +5,8 @@ Wire reference: https://platform.openai.com/docs/api-reference/audio/createTrans
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 from msgspec import Struct
 
@@ -19,6 +21,7 @@ from voicegw_sidecar.wire import multipart
 
 _FORMATS = ("json", "text", "verbose_json")
 _PATH = "/v1/audio/transcriptions"
+_UNKNOWN_TYPE = "application/octet-stream"
 
 
 class _Fields(Struct):
@@ -33,7 +36,7 @@ class _Fields(Struct):
 
 
 class Transcribe:
-    """One transcription request of a caller."""
+    """One transcription request of a caller. Long ones are to be read and put to a provider on a thread."""
 
     modality = Modality.STT
 
@@ -67,6 +70,16 @@ class Transcribe:
         return self._fields.model
 
     @property
+    def audio(self) -> bytes:
+        """The recording."""
+        return self._file.data
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the whole request."""
+        return len(self._body)
+
+    @property
     def is_streamed(self) -> bool:
         """True where the caller wants the transcript as it comes."""
         return self._fields.stream.lower() in ("true", "1")
@@ -86,8 +99,9 @@ class Transcribe:
             )
         is_verbose = fields.response_format == "verbose_json"
         return RecordingAsk(
-            leg.model, self._file.data, self._file.filename or "speech", self._file.content_type, fields.language or
-            leg.variant, fields.prompt or None, self._temperature(),
+            leg.model, self._file.data, self._file.filename or "speech",
+            self._file.content_type or _UNKNOWN_TYPE, fields.language or leg.variant, fields.prompt or None,
+            self._temperature(),
             wants_words=is_verbose and "word" in self._granularities,
             wants_segments=is_verbose and (not self._granularities or "segment" in self._granularities),
         )  # fmt: skip
@@ -96,10 +110,11 @@ class Transcribe:
         found = self._fields.temperature
         if not found:
             return None
-        try:
-            return float(found)
-        except ValueError:
-            raise BadRequest(f"temperature: found {found[:32]!r}, expected a number from 0 to 1") from None
+        with contextlib.suppress(ValueError):
+            temperature = float(found)
+            if 0 <= temperature <= 1:  # what is no number is in no range either
+                return temperature
+        raise BadRequest(f"temperature: found {found[:32]!r}, expected a number from 0 to 1")
 
     def answer(self, transcript: Transcript) -> Answer:
         """Word a transcript as the caller asked for it."""

@@ -1,6 +1,7 @@
 """How a provider's HTTP answer becomes the caller's: passed on as it is, or written anew. Sans IO.
 
-A refusal of the provider keeps its status; where the provider is not OpenAI's kind it gets OpenAI's shape.
+A refusal of the provider keeps its status; where the provider is not OpenAI's kind it gets OpenAI's shape. Whoever
+only sends the caller elsewhere has not answered: the caller asked for no such place, and could not go there.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from msgspec import Struct
 
 from voicegw_sidecar.drivers.base import ProviderRequest
 from voicegw_sidecar.events import AudioOut, Event, Failed, Final, TextOut
-from voicegw_sidecar.wire.body import error_code
+from voicegw_sidecar.wire.body import ERROR_BODY_LIMIT_BYTES, decoded, error_code
 from voicegw_sidecar.wire.frames import ResponseHead
 from voicegw_sidecar.wire.sse import SseFilter
 
 Headers = tuple[tuple[str, str], ...]
 OUTPUT = (TextOut, AudioOut, Final)
 """Events with which a listener could first hear something, now or soon."""
+_LEAST_REFUSAL = 400
+_BAD_GATEWAY = 502
+_ELSEWHERE = ", which leads elsewhere and is not followed; check providers.{}.base_url"
 _TEXT_LIMIT_CHARS = 500
 _TEXT_KEYS = ("message", "err_msg", "msg", "detail", "error", "title")
 _KEPT = frozenset({"retry-after", "retry-after-ms", "x-request-id", "request-id", "x-should-retry"})
@@ -36,7 +40,7 @@ class Answer(Struct, frozen=True):
 
 
 class Translation(Protocol):
-    """Turns one answer of status 2xx into the caller's."""
+    """Turns one answer of status 2xx into the caller's; each step may raise `UpstreamSilent` for what is no answer."""
 
     @property
     def has_output(self) -> bool:
@@ -110,13 +114,23 @@ class PassThrough:
 
 
 def refused(provider: str, head: ResponseHead, headers: Headers, body: bytes) -> Answer:
-    """Word a provider's refusal as OpenAI would, its status kept."""
-    text = _text(body) or f"answered with status {head.status}"
-    code = error_code(body) or f"http_{head.status}"
+    """Word a provider's refusal as OpenAI would, its status kept; below 400 it is a 502.
+
+    Its sentence is looked for in the body, unpacked where it came packed. A page of HTML has none.
+    """
+    content = decoded(body, head.content_encoding.strip().lower(), ERROR_BODY_LIMIT_BYTES) or b""
+    is_elsewhere = 300 <= head.status < _LEAST_REFUSAL
+    text = "" if is_elsewhere or _is_page(head, content) else _text(content)
+    if not text:
+        text = f"answered with status {head.status}" + (_ELSEWHERE.format(provider) if is_elsewhere else "")
+    code = error_code(content) or f"http_{head.status}"
     kept = tuple(pair for pair in headers if pair[0].lower() in _KEPT)
-    words = f"{provider}: {text}"
-    content = openai_error(words, code, head.status)
-    return Answer(head.status, (*kept, ("Content-Type", "application/json")), content, words)
+    words, status = f"{provider}: {text}", _BAD_GATEWAY if head.status < _LEAST_REFUSAL else head.status
+    return Answer(status, (*kept, ("Content-Type", "application/json")), openai_error(words, code, status), words)
+
+
+def _is_page(head: ResponseHead, content: bytes) -> bool:
+    return head.content_type.lower().startswith("text/html") or content.lstrip()[:1] == b"<"
 
 
 def openai_error(message: str, code: str, status: int) -> bytes:
@@ -126,7 +140,7 @@ def openai_error(message: str, code: str, status: int) -> bytes:
 
 
 def _text(body: bytes) -> str:
-    """Find the sentence in an error body; a body that is no JSON is one."""
+    """Find the sentence in an error body, in one line; a body that is no JSON is one."""
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -136,4 +150,4 @@ def _text(body: bytes) -> str:
             found = found[0] if found else None
         elif isinstance(found, dict):
             found = next((found[key] for key in _TEXT_KEYS if found.get(key)), None)
-    return found.strip()[:_TEXT_LIMIT_CHARS] if isinstance(found, str) else ""
+    return " ".join(found[: 2 * _TEXT_LIMIT_CHARS].split())[:_TEXT_LIMIT_CHARS] if isinstance(found, str) else ""

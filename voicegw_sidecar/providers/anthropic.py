@@ -2,7 +2,8 @@
 
 Knows Anthropic's messages and nothing about money or sockets. On the wire ``input_tokens`` leaves the cached ones
 out; ours are the sum. The output of ``message_start`` is a first token or so and no figure for the answer; that of
-``message_delta`` is cumulative, so the last one counts.
+``message_delta`` is cumulative, so the last one counts. A stream is whole once ``message_stop`` came, in however good
+order its connection ends; a whole answer is a JSON object.
 Wire reference: https://platform.claude.com/docs/en/build-with-claude/streaming and
 https://platform.claude.com/docs/en/api/errors (read 2026-11-21), shapes as the anthropic SDK 1.17 decodes them.
 Captures: tests/captures/anthropic_messages_*.jsonl
@@ -174,11 +175,16 @@ class AnthropicMessages(HttpDialect):
         self._call = ToolCall(-1)
         """The call that began last; its id and name are let go of with its first fragment."""
         self._reason = ""
+        self._is_over = False
+        """True once a stream said that it is whole, or why it is not."""
+        self._is_message = True
+        """False for events, even where they are packed and cannot be read as they come."""
 
     def answered(self, head: ResponseHead) -> Iterable[Event]:
         """Choose how the body is read: by its type, not by what was asked for."""
         if is_event_stream(head):
             self._events = SseSplitter()
+        self._is_message = not head.content_type.lower().startswith("text/event-stream")
         self._answer = BodyCopy(head.content_encoding)
         return super().answered(head)
 
@@ -200,7 +206,8 @@ class AnthropicMessages(HttpDialect):
 
     def _answer_complete(self) -> Iterable[Event]:
         if self._events is not None:
-            return [*self._event(self._events.rest()), Finished(reason=self._reason)]
+            last = [*self._event(self._events.rest())]
+            return [*last, Finished(reason=self._reason) if self._is_over else _BROKEN_OFF]
         body = self._answer.content()
         self._answer.clear()
         return [*self._whole(body), Finished(reason=self._reason)]
@@ -208,7 +215,11 @@ class AnthropicMessages(HttpDialect):
     def _whole(self, body: bytes | None) -> Iterator[Event]:
         answer = decode_json(_answer, body)
         if answer is None:
-            bare = decode_json(_usage_only, body) or _UsageOnly()
+            bare = decode_json(_usage_only, body)
+            if bare is None:
+                if body is not None and self._is_message:  # it could be unpacked, and is none
+                    yield _NO_MESSAGE
+                return
             answer = _Answer(bare.type, bare.model, usage=bare.usage)
         if answer.type == "error":
             yield _failed(answer.error)
@@ -221,7 +232,7 @@ class AnthropicMessages(HttpDialect):
             if block.name or arguments:
                 self._call = ToolCall(self._call.index + 1, block.id or "", block.name or "", arguments)
                 yield TextOut(self._call.name + arguments, is_call=True, call=self._call)
-        self._reason = _REASONS.get(answer.stop_reason or "", "")
+        self._reason = _reason(answer.stop_reason)
         yield from self._named(answer.model)
         yield from self._report(answer.usage)
 
@@ -239,11 +250,13 @@ class AnthropicMessages(HttpDialect):
             case "content_block_stop" if self._call.name:  # not one fragment came
                 return self._fragment(_Delta("input_json_delta"))
             case "message_delta" if event is not None:
-                self._reason = _REASONS.get((event.delta or _Delta()).stop_reason or "", self._reason)
+                self._reason = _reason((event.delta or _Delta()).stop_reason) or self._reason
                 return self._report(event.usage)
             case "message_stop":
+                self._is_over = True
                 return (Finished(reason=self._reason),)
             case "error" if event is not None:
+                self._is_over = True
                 return (_failed(event.error),)
             case _:
                 pass
@@ -309,7 +322,13 @@ _REASONS = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-"""Why an answer ended, in OpenAI's words."""
+"""Why an answer ended, in OpenAI's words; ``stop`` stands for reasons that are not known yet."""
+_BROKEN_OFF = Failed("incomplete_answer", message="the answer broke off before its end; call again")
+_NO_MESSAGE = Failed("incomplete_answer", message="the answer is empty or no message; call again")
+
+
+def _reason(told: str | None) -> str:
+    return _REASONS.get(told, "stop") if told else ""
 
 
 _BUDGET_CODES = ("budget_exceeded", "budget_throttled", "unpriced_model")
