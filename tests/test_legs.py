@@ -260,13 +260,41 @@ async def test_a_pick_whose_server_is_no_longer_configured_is_made_anew(
     assert asked(setup.legs(), call, LLM) == "groq/llama-3.3-70b-versatile"
 
 
-async def test_failover_goes_down_the_roster_once(setup: Setup) -> None:
+KEY_OF_ASSEMBLYAI = "providers:\n  assemblyai: {api_key: key-of-assemblyai}\n"
+
+
+async def test_failover_goes_down_the_roster_once(tmp_path: Path) -> None:
     call = by_project("patient")
-    legs = setup.legs().of(call, STT, "auto")
+    async with running(tmp_path, ROUTING.replace("providers:\n", KEY_OF_ASSEMBLYAI)) as setup:
+        legs = setup.legs().of(call, STT, "auto")
+        faster = setup.legs(observed(STT, "assemblyai", 10, project="patient")).of(call, STT, "auto")
     assert names(legs) == ["deepgram/nova-3", "assemblyai/universal-3-6-pro", "deepgram/nova-2"]
     assert [leg.is_substitute for leg in legs] == [False, True, True]
-    faster = setup.legs(observed(STT, "assemblyai", 10, project="patient")).of(call, STT, "auto")
     assert names(faster) == ["assemblyai/universal-3-6-pro", "deepgram/nova-3", "deepgram/nova-2"]
+
+
+async def test_a_vendor_without_a_key_takes_nothing_over(setup: Setup) -> None:
+    call = by_project("patient")
+    legs = setup.legs().of(call, STT, "auto")
+    assert names(legs) == ["deepgram/nova-3", "deepgram/nova-2"]
+    assert [leg.patience_ms is None for leg in legs] == [False, True]
+    faster = setup.legs(observed(STT, "assemblyai", 10, project="patient")).of(call, STT, "auto")
+    assert names(faster) == ["deepgram/nova-3", "deepgram/nova-2"]  # and is not waited for as the first
+    assert [leg.is_substitute for leg in faster] == [False, True]
+
+
+async def test_a_key_of_the_project_s_own_counts(tmp_path: Path) -> None:
+    own = "  patient: {providers: {assemblyai: {api_key: key}}, routing:"
+    async with running(tmp_path, ROUTING.replace("  patient: {routing:", own)) as setup:
+        legs = setup.legs().of(by_project("patient"), STT, "auto")
+    assert names(legs) == ["deepgram/nova-3", "assemblyai/universal-3-6-pro", "deepgram/nova-2"]
+
+
+async def test_of_vendors_that_all_lack_their_key_the_first_stays(setup: Setup) -> None:
+    """So that the caller is told which key is missing; servers of one's own need none."""
+    [leg] = setup.legs().of(by_project("patient"), TTS, "auto")
+    assert (leg.name, leg.patience_ms) == ("cartesia/sonic-3", None)
+    assert "vllm/llama" in names(setup.legs().of(by_project("patient"), LLM, "auto"))
 
 
 async def test_a_session_that_fails_over_begins_with_its_own_pick(setup: Setup) -> None:

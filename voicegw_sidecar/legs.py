@@ -97,6 +97,10 @@ class Legs:
             raise BadRequest(
                 f"model: found {text[:100]!r}, but no provider {entry.provider!r}; expected one of {known}"
             )
+        if modality is Modality.LLM and not _is_llm(self._providers[entry.provider]):
+            others = [one.id for one in self._providers.values() if _is_llm(one)]
+            such_as = next((other for other in others if self._is_configured(project, other)), others[0])
+            raise BadRequest(f"model: {entry.provider} is no LLM provider; expected one that is, such as {such_as}")
         return self.leg(modality, entry)
 
     def leg(self, modality: Modality, entry: RosterEntry, patience_ms: float | None = None) -> Leg:
@@ -163,12 +167,22 @@ class Legs:
         latencies = latencies_of(self._catalog, call.project, self._rollup.seen(call.project))
         roster: tuple[RosterEntry, ...] = getattr(project.routing.rosters, modality.value)
         legs: list[Leg] = []
-        for entry in (first, *roster):
+        for entry in self._with_keys(call.project, (first, *roster)):
             leg = self.leg(modality, entry, _patience_ms(latencies, modality, entry))
             leg = replace(leg, is_substitute=bool(legs))
             if leg.name not in [other.name for other in legs]:
                 legs.append(leg)
         return [*legs[:-1], replace(legs[-1], patience_ms=None)]  # after the last there is nobody to give way to
+
+    def _with_keys(self, project: str, entries: tuple[RosterEntry, ...]) -> list[RosterEntry]:
+        """Leave out the vendors that have no key: they cannot take over. Of none that could the first stays."""
+        usable = [entry for entry in entries if not self.lacks_key(project, self._providers[entry.provider])]
+        return usable or [entries[0]]
+
+    def lacks_key(self, project: str, provider: Provider) -> bool:
+        """Say whether a vendor's key is missing; servers of one's own need none."""
+        settings = self._catalog.provider_settings(project, provider.id)
+        return provider.catalogue_id is not None and settings.api_key is None
 
     def _pick(self, call: Call, modality: Modality) -> RosterEntry:
         if call.session_id is not None:
@@ -222,6 +236,12 @@ class ProcessMemory:
         kept = _ProcessPick(decision, now_ns)
         kept.has_stream = is_start
         self._picks.setdefault(call.process, {})[call.project] = kept
+
+
+def _is_llm(provider: Provider) -> bool:
+    """Say whether a provider writes: local servers of one kind have addresses of OpenAI's protocol that they lack."""
+    known = provider.id in BY_ID
+    return not known or provider.default_model(Modality.LLM) is not None
 
 
 def _patience_ms(latencies: Latencies, modality: Modality, entry: RosterEntry) -> float:

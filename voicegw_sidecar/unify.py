@@ -24,7 +24,7 @@ from voicegw_sidecar.dialects.opaque import OpaqueRequest
 from voicegw_sidecar.dialects.remembered import Remembered
 from voicegw_sidecar.drivers.base import Pairs, ProviderRequest, SocketAddress
 from voicegw_sidecar.drivers.leg import Leg
-from voicegw_sidecar.errors import MissingKey, NotFound, Refused, SidecarError, UpstreamUnreachable
+from voicegw_sidecar.errors import MissingKey, NotFound, Refused, SidecarError, UpstreamSilent, UpstreamUnreachable
 from voicegw_sidecar.facades.chat import Chat
 from voicegw_sidecar.facades.speech import Speech
 from voicegw_sidecar.jobs import JobObservation, Jobs
@@ -106,6 +106,8 @@ class RequestDesk:
         self._project = project
         self._is_over_budget = False
         self._stand_in: Leg | None = None
+        self._streams_legs: list[Leg] | None = None
+        """Those that ``auto`` means on a stream: it listens to one session, which has one route."""
         self.exchange_prefix = secrets.token_hex(12)
         self.project_id = project.id
 
@@ -117,7 +119,11 @@ class RequestDesk:
         if is_auto and target.session_id is None:
             process = await reception.attribution.process(self._caller())
         call = Call(self._project.id, target.session_id, process, is_stream)
-        found = reception.legs.of(call, modality, wanted[0])
+        if not (is_auto and is_stream):
+            found = reception.legs.of(call, modality, wanted[0])
+        else:
+            self._streams_legs = self._streams_legs or reception.legs.of(call, modality, wanted[0])
+            found = [*self._streams_legs]
         for name in wanted[1:]:
             if name and not reception.legs.is_auto(name):
                 leg = reception.legs.named(self._project.id, modality, name)
@@ -146,15 +152,15 @@ class RequestDesk:
         try:
             [leg, *_] = self._reception.legs.of(Call(self._project.id, None, None), Modality.LLM, None)
             asked = warming_request(leg)
-            if asked is None or not self._reception.is_due(self._project.id, leg.provider.id):
-                return None
+            if asked is None or self._lacks_key(leg) or not self._reception.is_due(self._project.id, leg.provider.id):
+                return None  # nobody asked for a call, so none is refused
             return self.request(leg, asked), asked
         except SidecarError:
-            return None  # there is no route, or no key: whoever asks for more is told
+            return None  # there is no route: whoever asks for more is told
 
     def require_key(self, leg: Leg) -> None:
         """See `Desk.require_key`."""
-        if self._settings(leg).api_key is None and leg.provider.catalogue_id is not None:
+        if self._lacks_key(leg):
             error = MissingKey(
                 f"project {self._project.id} has no key for {leg.provider.id}, which serves this call; "
                 f"set providers.{leg.provider.id}.api_key"
@@ -193,12 +199,18 @@ class RequestDesk:
             headers.append(("X-VoiceGW-Budget", "warn"))
         return tuple(headers)
 
+    def blamed(self, error: SidecarError, leg: Leg) -> SidecarError:
+        """See `Desk.blamed`."""
+        admission = self._reception.admission
+        was_reached = not isinstance(error, UpstreamUnreachable) or isinstance(error, UpstreamSilent)
+        if admission is None or not leg.is_stand_in or was_reached:
+            return error
+        return admission.blame(self._project, leg.provider, leg.model)
+
     def refusal(self, error: SidecarError, connection: Connection | None = None) -> Refusal:
         """See `Desk.refusal`."""
-        admission = self._reception.admission
-        leg = None if connection is None else connection.leg
-        if admission is not None and leg is not None and leg.is_stand_in and isinstance(error, UpstreamUnreachable):
-            error = admission.blame(self._project, leg.provider, leg.model)
+        if connection is not None:
+            error = self.blamed(error, connection.leg)
         asked = {name.lower(): value for name, value in self._arrival.headers}
         return refusal(error, None, asked, self.answer_headers(connection))
 
@@ -272,6 +284,9 @@ class RequestDesk:
             self._project.id, self._target.session_id, provider.id, provider.catalogue_id, provider.is_local,
             leg.model if provider.is_local else None,  # local servers do not always tell; others name it themselves
         )  # fmt: skip
+
+    def _lacks_key(self, leg: Leg) -> bool:
+        return self._reception.legs.lacks_key(self._project.id, leg.provider)
 
     def _settings(self, leg: Leg) -> ProviderSettings:
         return self._reception.catalog.provider_settings(self._project.id, leg.provider.id)

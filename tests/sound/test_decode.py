@@ -112,6 +112,15 @@ def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         decoded(file, 8_000)
 
 
+def test_more_samples_than_the_longest_recording_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short it is: channels that are mixed into one have to be unpacked all the same."""
+    file = written(bytes(2 * 8 * 8_000 * 2), 8_000, "FLAC", channels=8)
+    assert len(decoded(file, 8_000)) == 2 * 8_000 * 2
+    monkeypatch.setattr(decode, "LIMIT_SAMPLES", 8 * 8_000)
+    with pytest.raises(BadRequest, match="found more than 64000 samples of 8 channels at 8000 Hz"):
+        decoded(file, 8_000)
+
+
 def test_too_many_channels_are_refused() -> None:
     with pytest.raises(BadRequest, match="found 10 channels, expected 8 at most"):
         decoded(written(bytes(2_000), 8_000, channels=10), 8_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from typing import Any
 
 import aiohttp
 import jwt
@@ -14,7 +15,11 @@ from tests.simulator.conftest import ANSWER
 from tests.simulator.test_openai import ASKED
 from tests.unified.conftest import Setup, StartUnified
 from tests.unified.livekit_call import SECRET
-from tests.unified.sockets import client
+from tests.unified.sockets import client, create_stt
+from voicegw_sidecar import legs
+from voicegw_sidecar.config.catalog import Catalog
+from voicegw_sidecar.picks import pick
+from voicegw_sidecar.routing.router import Decision
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/p/acme/chat/completions", "/p/acme//v1//chat/completions"])
@@ -63,6 +68,48 @@ async def test_priced_models_are_known_by_the_names_they_are_called_by(start_uni
         await agent.hear("session.created")
         await agent.say({"type": "session.close"})
         assert [one["type"] for one in await agent.hear("session.closed", "error")] == ["session.closed"]
+
+
+@pytest.mark.parametrize("without_key", [(), ("groq",)])
+async def test_question_for_the_models_leaves_no_row(start_unified: StartUnified, without_key: tuple[str, ...]) -> None:
+    rosters = "routing: {rosters: {stt: [deepgram], llm: [groq], tts: [cartesia]}}"
+    async with start_unified(rosters, without_key=without_key) as unified, unified.openai() as openai:
+        assert "auto" in [model.id async for model in await openai.models.list()]
+        await openai.chat.completions.create(model="openai/gpt-4.1-mini", messages=ASKED)
+        rows = await unified.sidecar.rows(1)  # what was left before would be older
+    assert [row.provider for row in rows] == ["openai"]
+
+
+@pytest.mark.parametrize("provider", ["kokoro", "whisper", "piper", "deepgram"])
+async def test_provider_that_writes_nothing_is_not_asked_to(unified: Setup, provider: str) -> None:
+    for model in (provider, f"{provider}/anything"):
+        async with unified.openai() as openai:
+            with pytest.raises(APIStatusError) as raised:
+                await openai.chat.completions.create(model=model, messages=ASKED)
+        assert raised.value.status_code == 400
+        expected = f"model: {provider} is no LLM provider; expected one that is, such as openai"
+        assert expected in raised.value.message
+    assert unified.simulator.ledger.entries() == []
+
+
+@pytest.mark.parametrize("fallback", [{}, {"fallback": {"models": [{"model": "assemblyai/universal-streaming"}]}}])
+async def test_stream_that_says_auto_again_has_one_route(
+    unified: Setup, monkeypatch: pytest.MonkeyPatch, fallback: dict[str, object]
+) -> None:
+    """Each new stream of a process is a new session, whose route may be another: not so twice on one socket."""
+    drawn: list[str] = []
+
+    def counted(catalog: Catalog, project: str, *more: Any) -> Decision:
+        drawn.append(project)
+        return pick(catalog, project, *more)
+
+    monkeypatch.setattr(legs, "pick", counted)
+    async with client(unified, "stt", "auto") as agent:
+        await agent.say({**create_stt("auto"), **fallback})
+        await agent.hear("session.created")
+        await agent.say({"type": "session.close"})
+        await agent.hear("session.closed", "error")
+    assert drawn == ["acme"]
 
 
 @pytest.mark.parametrize("path", ["/v1/realtime", "/v1"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from voicegw_sidecar.wire import multipart
 from voicegw_sidecar.wire.multipart import PARTS_LIMIT, Part, boundary, form, parts, with_field
 
 BODY = (
@@ -49,6 +50,42 @@ def test_a_field_is_replaced_and_every_other_byte_kept() -> None:
     changed = with_field(BODY, b"x", "model", b"large-v3")
     assert changed == BODY.replace(b"whisper-1", b"large-v3")
     assert [part.data for part in parts(changed, b"x")] == [b"large-v3", b"en", b"RI\r\nFF"]
+
+
+@pytest.mark.parametrize("stretch_bytes", [1, 2, 5, 17])
+def test_however_short_the_stretches_the_parts_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, stretch_bytes: int
+) -> None:
+    found, changed = parts(BODY, b"x"), with_field(BODY, b"x", "new", b"v")
+    written = form([], Part("file", True, b"ab--voicegw-form-0cd" * 3, "a", "b"))
+    monkeypatch.setattr(multipart, "_STRETCH_BYTES", stretch_bytes)
+    assert parts(BODY, b"x") == found
+    assert with_field(BODY, b"x", "model", b"large-v3") == BODY.replace(b"whisper-1", b"large-v3")
+    assert with_field(BODY, b"x", "new", b"v") == changed
+    assert form([], Part("file", True, b"ab--voicegw-form-0cd" * 3, "a", "b")) == written
+
+
+@pytest.mark.parametrize("body", [b"", b"preamble", b"--x--", b"\r\n--x\r\n\r\n"])
+def test_a_field_is_added_to_whatever_there_is(body: bytes) -> None:
+    delimiter = b"\r\n--x"
+    before, found, after = (b"\r\n" + body).partition(delimiter)
+    field = b'\r\nContent-Disposition: form-data; name="a"\r\n\r\nv'
+    assert with_field(body, b"x", "a", b"v") == (before + delimiter + field + found + after)[2:]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"audio/wav", "audio/wav"), (b" audio/wav; codecs=1 ", "audio/wav; codecs=1"),
+        (b"audio/wav\nX: y", "audio/wav"), (b"audio/wav\0", ""), (b"audio/wav\rX: y", ""), (b"audio/\xff", ""),
+        (b"", ""),
+    ],
+)  # fmt: skip
+def test_a_type_that_no_header_could_have_counts_as_none(line: bytes, expected: str) -> None:
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="f"; filename="a"\r\nContent-Type:' + line + b"\r\n\r\nv\r\n--x--"
+    )
+    assert [(part.name, part.data, part.content_type) for part in parts(body, b"x")] == [("f", b"v", expected)]
 
 
 def test_a_field_that_is_missing_is_put_first_and_a_file_of_that_name_is_none() -> None:

@@ -1,7 +1,8 @@
 """A whole recording unpacked: WAV, MP3, FLAC, or Ogg with Opus or Vorbis to 16-bit little-endian mono samples.
 
 By libsndfile, to which only those formats are given, told by their first bytes: it knows two dozen more that no
-caller sends and an attacker could. Several channels are mixed into one. 32 MiB and two hours are the most.
+caller sends and an attacker could. Several channels are mixed into one. The most are 32 MiB, four hours, and as many
+samples as four hours of stereo at 48 kHz have: FLAC of silence is a thousandth of what it unpacks to.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from soundfile import SoundFile
 
 LIMIT_BYTES = 32 * 1024 * 1024
-LIMIT_S = 2 * 60 * 60
+LIMIT_S = 4 * 60 * 60
+"""More than OpenAI's longest upload, 25 MB, lasts at 16 kbit/s, the thinnest usual coding of speech: 3.5 hours."""
+LIMIT_SAMPLES = LIMIT_S * 48_000 * 2
 _BLOCK_FRAMES = 65_536
 _CHANNELS_LIMIT = 8
 _FULL_SCALE = 32_768
@@ -39,7 +42,7 @@ def decoded(data: bytes, rate_hz: int) -> bytes:
 
 
 def decoded_pieces(data: bytes, rate_hz: int) -> Iterator[bytes]:
-    """The same piece by piece: two hours are 230 MB at 16 kHz. Raises while it is read."""
+    """The same piece by piece: four hours are 460 MB at 16 kHz. Raises while it is read."""
     if len(data) > LIMIT_BYTES:
         raise BadRequest(f"audio: found {len(data)} bytes, expected {LIMIT_BYTES} at most")
     if not _can_be_read(data):
@@ -69,6 +72,11 @@ def _pieces(file: SoundFile, rate_hz: int) -> Iterator[bytes]:
         frames += len(block)
         if frames > LIMIT_S * file.samplerate:
             raise BadRequest(f"audio: found more than {LIMIT_S // 60} minutes, expected less")
+        if frames * file.channels > LIMIT_SAMPLES:
+            raise BadRequest(
+                f"audio: found more than {LIMIT_SAMPLES} samples of {file.channels} channels at {file.samplerate} Hz, "
+                "expected less; convert it to 16 kHz mono first"
+            )
         yield resampler.feed(rounded(block.mean(axis=1) * _FULL_SCALE))
     yield resampler.rest()
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import ParamSpec, Protocol, TypeVar
+from functools import partial
+from typing import ParamSpec, Protocol
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -22,16 +23,14 @@ from voicegw_sidecar.relay.exchange import abort, refusal_response
 from voicegw_sidecar.relay.upstream import Dialler
 from voicegw_sidecar.terms import NS_PER_S, Modality
 from voicegw_sidecar.unified.plan import Connection, Desk
-from voicegw_sidecar.unified.provider_request import BrokeOff, RequestToProvider
+from voicegw_sidecar.unified.provider_request import BrokeOff, RequestToProvider, off_loop
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
 P = ParamSpec("P")
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
 """Above the largest upload that speech-to-text providers take at once."""
-_READ_AT_ONCE_BYTES = 256 * 1024
 SILENT = "failover_silent"
 """The code of a row whose provider was given up because it stayed silent for too long."""
 
@@ -49,8 +48,13 @@ class Asked(Protocol):
         """The model that it names."""
         ...
 
+    @property
+    def is_streamed(self) -> bool:
+        """True where the answer comes as it is made: only then silence says that the provider is not at work."""
+        ...
+
     def attempt(self, leg: Leg, id_: str, now_s: int, *, includes_usage: bool) -> Attempt:
-        """Put it to a provider."""
+        """Put it to a provider; done on a thread where the body is long."""
         ...
 
 
@@ -74,7 +78,7 @@ class UnifiedRequest:
         desk = self._desk
         try:
             body = await body_of(request)
-            asked = await read_body(self._read, body, request.headers.get("Content-Type", ""))
+            asked = await off_loop(len(body), self._read, body, request.headers.get("Content-Type", ""))
             legs = await desk.legs(asked.modality, (asked.wanted,))
             served = desk.admit(legs[0])
         except SidecarError as error:
@@ -86,13 +90,16 @@ class UnifiedRequest:
             try:
                 if number:  # the first was admitted before
                     leg = desk.admit(leg)
-                attempt = asked.attempt(leg, desk.exchange_prefix, clock.wall_ns() // NS_PER_S,
-                                        includes_usage=desk.includes_usage(leg))  # fmt: skip
+                made = partial(asked.attempt, includes_usage=desk.includes_usage(leg))
+                attempt = await off_loop(len(body), made, leg, desk.exchange_prefix, clock.wall_ns() // NS_PER_S)
                 connection = desk.request(leg, attempt.request)
             except (BadRequest, Refused) as error:
                 last = error
                 continue
-            exchange = Exchange(request, connection, attempt, desk, dialler, clock, has_others=number + 1 < len(legs))
+            exchange = Exchange(
+                request, connection, attempt, desk, dialler, clock, has_others=number + 1 < len(legs),
+                patience_ms=leg.patience_ms if asked.is_streamed else None,
+            )  # fmt: skip
             try:
                 return await exchange.run()
             except GivenUp:
@@ -101,11 +108,15 @@ class UnifiedRequest:
 
 
 class Exchange:
-    """One provider is asked once."""
+    """One provider is asked once.
+
+    Where it ``has_others`` it is given up when nothing came of it for ``patience_ms``; None for as long as its own time
+    limits say.
+    """
 
     def __init__(
         self, request: web.Request, connection: Connection, attempt: Attempt, desk: Desk, dialler: Dialler,
-        clock: Clock, *, has_others: bool,
+        clock: Clock, *, has_others: bool, patience_ms: float | None,
     ) -> None:  # fmt: skip
         self._request = request
         self._connection = connection
@@ -115,6 +126,7 @@ class Exchange:
         self._dialler = dialler
         self._clock = clock
         self._has_others = has_others
+        self._patience_ms = patience_ms if has_others else None
         self._asking = RequestToProvider(connection, attempt.request, dialler, clock)
         self._answer: web.StreamResponse | None = None
         self._held: list[bytes] = []
@@ -124,11 +136,9 @@ class Exchange:
 
     async def run(self) -> web.StreamResponse:
         """Ask; raises `GivenUp` where another provider is to be asked."""
-        patience_ms = self._connection.leg.patience_ms
+        limit_s = None if self._patience_ms is None else self._patience_ms / 1000
         try:
-            async with asyncio.timeout(None) as patience:
-                if self._has_others and patience_ms is not None:
-                    patience.reschedule(asyncio.get_running_loop().time() + patience_ms / 1000)
+            async with asyncio.timeout(limit_s) as patience:
                 return await self._ask(patience)
         except TimeoutError:
             self.reason = SILENT
@@ -150,6 +160,7 @@ class Exchange:
                     asking.tell(frame)
                     break
                 await self._pass_on(out, patience)
+            patience.reschedule(None)  # there is an answer, whatever it is
             return await self._complete()
         except SidecarError as error:  # it was not reached, broke off, or sent what cannot be translated
             return await self._failed(error)
@@ -158,9 +169,12 @@ class Exchange:
 
     async def _worked(self, work: Callable[P, bytes], *args: P.args, **kwargs: P.kwargs) -> bytes:
         """Have a piece translated; what takes milliseconds is done on a thread."""
-        if self._translation.is_heavy:
-            return await asyncio.to_thread(work, *args, **kwargs)
-        return work(*args, **kwargs)
+        try:
+            if self._translation.is_heavy:
+                return await asyncio.to_thread(work, *args, **kwargs)
+            return work(*args, **kwargs)
+        except BadRequest as error:  # what the caller asks for was looked at before: this is about what was answered
+            raise UpstreamSilent(f"{self._connection.leg.provider.id} answered what cannot be read: {error}") from None
 
     async def _failed(self, error: SidecarError) -> web.StreamResponse:
         """The provider has no answer, or not all of it: the caller never takes what came for the whole."""
@@ -180,8 +194,10 @@ class Exchange:
     async def _refused(self) -> web.StreamResponse:
         """The provider said no: its own status and words, in the caller's shape."""
         asking = self._asking
-        body, _ = await asking.refusal()
+        body, error = await asking.refusal()
         self._give_way(f"http_{asking.head.status}")
+        if asking.head.status < 400:  # a redirect would lead the caller away from here, with what it asks for
+            return refusal_response(self._desk.refusal(error, self._connection))
         if self._attempt.is_openai_shaped:
             kept = tuple(pair for pair in asking.headers if pair[0].lower() != "content-length")
             answer = Answer(asking.head.status, kept, body)
@@ -192,14 +208,14 @@ class Exchange:
 
     async def _pass_on(self, out: bytes, patience: asyncio.Timeout) -> None:
         """Let a piece go, or hold it while another provider could still take over."""
-        if self._answer is None and self._has_others and not self._translation.has_output:
-            self._held.append(out)
-            return
-        if self._answer is None:
+        has_output = self._translation.has_output
+        if self._answer is None and has_output:
             patience.reschedule(None)
-            await self._begin()
-        if out and self._answer is not None:
-            await self._answer.write(out)
+        if self._answer is None and self._has_others and not has_output:
+            self._held.append(out)
+        elif out:  # not before there is something: a whole answer that turns out to be none is refused yet
+            answer = self._answer or await self._begin()
+            await answer.write(out)
 
     async def _begin(self, length_bytes: int | None = None) -> web.StreamResponse:
         headers = (*self._headers, *self._desk.answer_headers(self._connection))
@@ -238,13 +254,6 @@ class Exchange:
             raise GivenUp
 
 
-async def read_body(read: Callable[[bytes, str], T], body: bytes, content_type: str) -> T:
-    """Read a body: a long one on a thread, since it takes milliseconds in which no other call would go on."""
-    if len(body) <= _READ_AT_ONCE_BYTES:
-        return read(body, content_type)
-    return await asyncio.to_thread(read, body, content_type)
-
-
 async def body_of(request: web.Request) -> bytes:
     """Read a body of at most `BODY_LIMIT_BYTES`."""
     pieces, size_bytes = list[bytes](), 0
@@ -253,4 +262,4 @@ async def body_of(request: web.Request) -> bytes:
         if size_bytes > BODY_LIMIT_BYTES:
             raise TooLarge(f"found a body over {BODY_LIMIT_BYTES // (1024 * 1024)} MiB; send less at once")
         pieces.append(piece)
-    return b"".join(pieces)
+    return await off_loop(size_bytes, b"".join, pieces)

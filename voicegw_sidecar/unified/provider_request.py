@@ -7,7 +7,8 @@ each piece once, after it went on, and how it ended exactly once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import TypeVar, TypeVarTuple
 
 import aiohttp
 
@@ -26,6 +27,17 @@ from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
 
 REFUSAL_LIMIT_BYTES = 1024 * 1024
 _NO_LIMIT_S: float | None = None
+_AT_ONCE_BYTES = 256 * 1024
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+async def off_loop(size_bytes: int, work: Callable[[*Ts], T], *args: *Ts) -> T:
+    """Do work on so many bytes: of many on a thread, since it takes milliseconds in which no other call would go on."""
+    if size_bytes <= _AT_ONCE_BYTES:
+        return work(*args)
+    return await asyncio.to_thread(work, *args)
 
 
 class BrokeOff(UpstreamSilent):
@@ -76,8 +88,8 @@ class RequestToProvider:
 
     @property
     def is_refusal(self) -> bool:
-        """True where the provider said no, or sent the caller elsewhere."""
-        return self.head.status >= 300
+        """True where the provider said no, sent the caller elsewhere, or wants to speak another protocol."""
+        return not 200 <= self.head.status < 300
 
     async def pieces(self) -> AsyncIterator[Frame]:
         """Yield the body as it comes; the observer is told of a piece when the next one is asked for.
@@ -115,11 +127,12 @@ class RequestToProvider:
         return self.connection.dialect.ended(Side.PROVIDER, End.COMPLETE)
 
     async def refusal(self) -> tuple[bytes, ProviderRefused]:
-        """Read the body of a refusal; return it, and its words as an error of ours."""
+        """Read the body of a refusal; return it, and its words as an error of ours, of status 400 or above."""
         body = b""
         try:
-            async for frame in self.pieces():
-                body += frame.data[: REFUSAL_LIMIT_BYTES - len(body)]
+            if self.head.status >= 200:  # else what follows is of another protocol
+                async for frame in self.pieces():
+                    body += frame.data[: REFUSAL_LIMIT_BYTES - len(body)]
         except BrokeOff:
             pass  # the status says enough
         await self.complete()

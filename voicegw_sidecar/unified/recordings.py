@@ -11,7 +11,7 @@ from voicegw_sidecar.errors import UpstreamSilent, UpstreamTimeout
 from voicegw_sidecar.relay.upstream import Dialler
 from voicegw_sidecar.terms import NS_PER_S
 from voicegw_sidecar.unified.plan import Connection, Desk
-from voicegw_sidecar.unified.provider_request import RequestToProvider
+from voicegw_sidecar.unified.provider_request import RequestToProvider, off_loop
 
 ANSWER_LIMIT_BYTES = 32 * 1024 * 1024
 _ASK_AGAIN_S = 0.5
@@ -20,14 +20,17 @@ _ASK_FOR_S = 600.0
 
 
 class Transcription:
-    """One recording on its way; ``connection`` is that of its last request."""
+    """One recording on its way; ``connection`` is that of its last request, ``audio_bytes`` its length if long."""
 
-    def __init__(self, leg: Leg, driver: RecordingDriver, desk: Desk, dialler: Dialler, clock: Clock) -> None:
+    def __init__(
+        self, leg: Leg, driver: RecordingDriver, desk: Desk, dialler: Dialler, clock: Clock, audio_bytes: int = 0
+    ) -> None:
         self._leg = leg
         self._driver = driver
         self._desk = desk
         self._dialler = dialler
         self._clock = clock
+        self._audio_bytes = audio_bytes
         self.connection: Connection | None = None
         self._abandoned: str | None = None
 
@@ -37,10 +40,11 @@ class Transcription:
 
     async def run(self) -> Transcript:
         """Ask until there is a transcript; raises `SidecarError`."""
-        request = self._driver.request()
+        request = await off_loop(self._audio_bytes, self._driver.request)
         give_up_ns = self._clock.monotonic_ns() + round(_ASK_FOR_S * NS_PER_S)
         while True:
-            found = self._driver.answered(await self._ask(request))
+            answer = await self._ask(request)
+            found = await off_loop(len(answer), self._driver.answered, answer)
             if isinstance(found, Transcript):
                 return found
             if found is None:
