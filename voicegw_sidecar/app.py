@@ -206,7 +206,7 @@ def _intercept(runtime: Runtime, parts: Parts) -> Intercept:
 
     return Intercept(
         runtime.catalog, runtime.agent_keys, parts.recorder, parts.attribution, runtime.jobs, legs,
-        lambda: runtime.is_draining,
+        lambda: runtime.is_draining, lambda: parts.intercept.reception,
     )  # fmt: skip
 
 

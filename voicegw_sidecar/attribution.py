@@ -109,6 +109,13 @@ class Attribution:
             self._sessions.exchange_began(key, SessionOrigin.NAMED, None, identity.provider, None)
             self._sessions.exchange_ended(key)
 
+    def listens(self, project: str, session_id: str, change: int) -> bool:
+        """Take note that the agent's own speech-to-text socket opened (1) or closed (-1); False without a session."""
+        if self._sessions.find(project, session_id) is None:
+            return False
+        self._sessions.listens((project, session_id), change)
+        return True
+
     def is_under_way(self, project: str, session_id: str | None) -> bool:
         """Say whether a call is of an open session; one whose session cannot be told is, while there is any."""
         if session_id is None:

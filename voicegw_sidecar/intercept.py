@@ -46,6 +46,7 @@ class Intercept:
     def __init__(
         self, catalog: Catalog, agent_keys: AgentKeys, recorder: Recorder | None, attribution: Attribution, jobs: Jobs,
         legs: Callable[[Mapping[str, Provider]], Legs], is_draining: Callable[[], bool],
+        reception_now: Callable[[], Reception],
     ) -> None:  # fmt: skip
         self._catalog = catalog
         self._agent_keys = agent_keys
@@ -54,11 +55,12 @@ class Intercept:
         self._attribution = attribution
         self._jobs = jobs
         self._is_draining = is_draining
+        self._reception_now = reception_now
         self._admission: Admission | None = None
         if recorder is not None:
             unpriced = catalog.config.cost_tracking.unpriced
             self._admission = Admission(recorder.budgets, recorder.prices, self._providers, unpriced)
-        self._reception = Reception(catalog, legs(self._providers), recorder, self._admission, attribution, jobs)
+        self.reception = Reception(catalog, legs(self._providers), recorder, self._admission, attribution, jobs)
 
     async def decide(self, arrival: Arrival) -> Plan | Refusal | Served:
         """Return where a request goes, or why it goes nowhere."""
@@ -95,7 +97,7 @@ class Intercept:
         project = self._catalog.project(project_id)
         if self._is_draining() and not self._attribution.is_under_way(project.id, target.session_id):
             raise Draining("the sidecar is shutting down; call again once it is back")
-        return served(self._reception, arrival, target, project)
+        return served(self._reception_now, arrival, target, project.id)
 
     def _call(self, arrival: Arrival, headers: dict[str, str], target: Target, provider: Provider) -> Call:
         """Find out whose call it is and what for; raises where the credential says no."""

@@ -48,9 +48,12 @@ from voicegw_sidecar.wording import refusal
 _WARM_EVERY_S = 30.0
 
 
-def served(reception: Reception, arrival: Arrival, target: Target, project: Project) -> Refusal | Served:
+def served(
+    reception_now: Callable[[], Reception], arrival: Arrival, target: Target, project_id: str
+) -> Refusal | Served:
     """Return what serves a request of a unified endpoint; raises `NotFound` where nothing does."""
-    desk = RequestDesk(reception, arrival, target, project)
+    reception = reception_now()
+    desk = RequestDesk(reception_now, arrival, target, project_id)
     if arrival.is_socket:
         wanted = dict(target.parameters()).get("model")
         if target.path == "/v1/tts":
@@ -66,7 +69,7 @@ def served(reception: Reception, arrival: Arrival, target: Target, project: Proj
         case "POST", "/v1/audio/transcriptions":
             return UnifiedRecording(desk)
         case "GET" | "HEAD", "/v1/models":
-            return Models(reception.legs.names(project.id), desk.answer_headers(None), desk.warms())
+            return Models(reception.legs.names(project_id), desk.answer_headers(None), desk.warms())
         case method, path:
             raise NotFound(f"nothing is served at {method} {path}; see docs/unified-endpoints.md for what is")
 
@@ -97,19 +100,46 @@ class Reception:
 
 
 class RequestDesk:
-    """Decides about one request; see `unified.plan.Desk`."""
+    """Decides about one request; see `unified.plan.Desk`.
 
-    def __init__(self, reception: Reception, arrival: Arrival, target: Target, project: Project) -> None:
-        self._reception = reception
+    A socket outlives configurations: each of its calls is decided by the one in force then.
+    """
+
+    def __init__(
+        self, reception_now: Callable[[], Reception], arrival: Arrival, target: Target, project_id: str
+    ) -> None:
+        self._reception_now = reception_now
         self._arrival = arrival
         self._target = target
-        self._project = project
         self._is_over_budget = False
         self._stand_in: Leg | None = None
         self._streams_legs: list[Leg] | None = None
         """Those that ``auto`` means on a stream: it listens to one session, which has one route."""
         self.exchange_prefix = secrets.token_hex(12)
-        self.project_id = project.id
+        self.project_id = project_id
+        self._is_listening = False
+
+    @property
+    def configuration(self) -> object:
+        """See `Desk.configuration`."""
+        return self._reception
+
+    @property
+    def _reception(self) -> Reception:
+        return self._reception_now()
+
+    @property
+    def _project(self) -> Project:
+        """The project as it is now; raises `UnknownProject` once it was removed."""
+        return self._reception.catalog.project(self.project_id)
+
+    def listens(self, change: int) -> None:
+        """See `Desk.listens`."""
+        session_id = self._target.session_id
+        if session_id is None or self._is_listening == (change > 0):
+            return
+        if self._reception.attribution.listens(self.project_id, session_id, change):
+            self._is_listening = change > 0
 
     async def legs(self, modality: Modality, wanted: Sequence[str | None], *, is_stream: bool = False) -> list[Leg]:
         """See `Desk.legs`: what is named in the second place serves where the first cannot."""

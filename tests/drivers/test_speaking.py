@@ -107,6 +107,22 @@ def test_an_utterance_without_text_ends_by_itself() -> None:
     assert driver.ends == 0
 
 
+def test_what_the_provider_ended_by_itself_goes_on_with_the_next_text() -> None:
+    driver = _Plain(SocketAddress("/"), 24_000)
+    driver.speak("a")
+    driver.ended()
+    assert _said(driver.speak("b")) == ["<b"]
+    assert driver.ends == 2
+    assert _said(driver.flush()) == [">"]
+    assert driver.ends == 2
+    assert _said(driver.speak("c")) == ["<c"]
+    driver.ended()
+    assert driver.flush() == ()
+    assert driver.ends == 1
+    assert _said(driver.speak("d")) == ["<d"]
+    assert driver.ends == 1
+
+
 @pytest.mark.parametrize("is_flushed", [True, False])
 def test_cancelling_stops_what_was_begun(is_flushed: bool) -> None:
     driver = _Plain(SocketAddress("/"), 24_000)

@@ -11,6 +11,7 @@ from tests.simulator.sounds import buzz
 from tests.unified.conftest import Setup, StartUnified
 from tests.unified.sockets import client, create_stt
 from tests.unified.test_stt_socket import CLOSE, FAILOVER, SPEECH, finals
+from voicegw_sidecar.drivers.deepgram_listen import DeepgramListenDriver
 from voicegw_sidecar.simulator import Failure, FailureKind, Listening
 from voicegw_sidecar.unified import hearers, listen
 
@@ -136,3 +137,68 @@ async def test_cough_is_no_reason_to_give_way(start_unified: StartUnified, monke
             await agent.listen_to(SPEECH, is_paced=True)
             assert finals(await agent.hear("final_transcript")) == [UTTERANCES[0]]
         assert {row.provider for row in await unified.sidecar.rows(at_least=1)} == {"deepgram"}
+
+
+async def test_each_of_several_providers_is_waited_for(start_unified: StartUnified) -> None:
+    deaf = Listening(final_ms=60_000.0, utterances=UTTERANCES, interim_every_ms=60_000.0)
+    async with start_unified(FAILOVER % "assemblyai, openai/whisper-1", script=quick(listen=deaf, turns=deaf)) as unified:
+        async with client(unified, "stt") as agent:
+            await agent.say(create_stt())
+            await agent.listen_to(SPEECH, is_paced=True)
+            assert finals(await agent.hear("final_transcript", within_s=10.0)) == [UTTERANCES[0]]
+        asked = {entry.endpoint for entry in unified.simulator.ledger.entries()}
+    assert {"deepgram.listen", "assemblyai.live", "openai.transcriptions"} <= asked
+
+
+async def test_new_connection_is_not_given_up_for_the_silence_of_the_one_before(start_unified: StartUnified) -> None:
+    slow = Listening(final_ms=1500.0, utterances=UTTERANCES, interim_every_ms=60_000.0)
+    async with start_unified(FAILOVER % "openai/whisper-1", script=quick(listen=slow)) as unified:
+        async with client(unified, "stt") as agent:
+            await agent.say(create_stt())
+            await agent.listen_to(SPEECH, is_paced=True)
+            await agent.say({"type": "session.update", "settings": {"language": "de"}})
+            await agent.hear("final_transcript")
+            await asyncio.sleep(0.5)
+            assert {entry.provider for entry in unified.simulator.ledger.entries()} == {"deepgram"}
+
+
+@pytest.mark.parametrize("model", ["whisper/large-v3", "deepgram/nova-3"])
+async def test_named_session_lasts_as_long_as_the_agents_socket(start_unified: StartUnified, model: str) -> None:
+    async with start_unified(top="sessions: {idle_seconds: 1}\n") as unified:
+        sessions = unified.sidecar.running.runtime.sessions
+        async with client(unified, "stt", model, prefix="/p/acme/s/call-1") as agent:
+            await agent.say(create_stt())
+            await agent.listen_to(SPEECH, is_paced=True)
+            await agent.hear("final_transcript")
+            await asyncio.sleep(2.5)
+            assert sessions.find("acme", "call-1") is not None
+        async with asyncio.timeout(5.0):
+            while sessions.find("acme", "call-1") is not None:
+                await asyncio.sleep(0.05)
+
+
+async def test_connection_is_kept_though_the_agent_says_something(
+    start_unified: StartUnified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listen, "_TICK_S", 0.05)
+    monkeypatch.setattr(DeepgramListenDriver, "keepalive_s", 0.2)
+    nervous = Listening(utterances=UTTERANCES, idle_close_s=0.6)
+    async with start_unified(script=quick(listen=nervous)) as unified:
+        async with client(unified, "stt", "deepgram/nova-3") as agent:
+            await agent.say(create_stt())
+            await agent.hear("session.created")
+            for _ in range(60):
+                await agent.say({"type": "of.tomorrow"})
+                await asyncio.sleep(0.02)
+            await agent.listen_to(SPEECH, is_paced=True)
+            await agent.hear("final_transcript")
+        assert len(unified.simulator.ledger.entries("deepgram.listen", key="")) == 1
+
+
+async def test_fallback_models_stay_when_the_model_changes(start_unified: StartUnified) -> None:
+    async with start_unified(down=("deepgram",)) as unified, client(unified, "stt", "groq") as agent:
+        fallback = {"models": [{"model": "openai/whisper-1", "extra": {}}]}
+        await agent.say(create_stt("groq/whisper-large-v3") | {"fallback": fallback})
+        await agent.say({"type": "session.update", "settings": {"model": "deepgram/nova-3"}})
+        await agent.listen_to(SPEECH, is_paced=True)
+        assert finals(await agent.hear("final_transcript", "error")) == [UTTERANCES[0]]

@@ -15,9 +15,11 @@ from tests.unified.test_tts_socket import FAILOVER, SECONDS, SENTENCES, SPENT
 from voicegw_sidecar.drivers.leg import Leg
 from voicegw_sidecar.facades.livekit import Fallback, FallbackModel, options_for
 from voicegw_sidecar.providers import BY_ID
+from voicegw_sidecar.reload import reload
+from voicegw_sidecar.settings import load_settings
 from voicegw_sidecar.simulator import Failure, FailureKind, Speaking
 from voicegw_sidecar.terms import Modality
-from voicegw_sidecar.unified import speak
+from voicegw_sidecar.unified import speak, utterance
 
 FLUSH = {"type": "session.flush"}
 SLOW = Speaking(first_audio_ms=10.0, s_per_char=0.2, pace=1.0)
@@ -30,6 +32,7 @@ async def test_rest_of_a_failed_utterance_is_not_spoken(unified: Setup) -> None:
         [*_, error] = await agent.hear("error")
         assert error["code"] == 500
         await agent.say(text("The rest of it."), FLUSH)
+        assert [one["type"] for one in await agent.hear("done")] == ["done"]
         messages = await agent.utterance(*SENTENCES)
         assert [one["type"] for one in messages if one["type"] != "output_audio"] == ["done"]
         assert audio_s(messages) == pytest.approx(SECONDS, abs=0.06)
@@ -162,8 +165,88 @@ async def test_agent_that_leaves_while_another_provider_is_dialled_leaves_nothin
                 await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("pause_s", [0.0, 0.4])
+async def test_pause_of_the_agent_loses_no_text_where_the_provider_ends_by_itself(
+    start_unified: StartUnified, pause_s: float
+) -> None:
+    hasty = Speaking(first_audio_ms=10.0, s_per_char=0.01, pace=100.0, context_expiry_ms=100.0)
+    first, second = "This is the first. ", "And the second."
+    async with start_unified(script=quick(tts=hasty)) as unified, client(unified, "tts", "cartesia/sonic-3") as agent:
+        await agent.say(create_tts())
+        await agent.hear("session.created")
+        for _ in range(2):
+            await agent.say(text(first))
+            before = await agent.hear("output_audio")
+            await asyncio.sleep(pause_s)
+            await agent.say(text(second), FLUSH)
+            messages = before + await agent.hear("done")
+            assert [one["type"] for one in messages if one["type"] != "output_audio"] == ["done"]
+            assert audio_s(messages) == pytest.approx(len(first.strip() + second) * 0.01, abs=0.03)
+
+
+async def test_done_without_any_sound_gives_way(start_unified: StartUnified) -> None:
+    mute = Speaking(first_audio_ms=1.0, s_per_char=0.0)
+    async with start_unified(FAILOVER % "openai", script=quick(tts=mute)) as unified, client(unified, "tts") as agent:
+        await agent.say(create_tts())
+        assert audio_s(await agent.utterance(*SENTENCES)) == pytest.approx(SECONDS, abs=0.06)
+
+
+async def test_done_without_any_sound_is_an_error_where_nobody_else_is(start_unified: StartUnified) -> None:
+    mute = Speaking(first_audio_ms=1.0, s_per_char=0.0)
+    async with start_unified(script=quick(tts=mute)) as unified, client(unified, "tts", "cartesia/sonic-3") as agent:
+        await agent.say(create_tts())
+        [*_, error] = await agent.utterance(*SENTENCES)
+        assert "answered with nothing" in error["message"]
+        assert (await agent.utterance("…"))[-1]["type"] == "done", "of no word no sound is due"
+
+
+async def test_provider_that_took_over_stays(start_unified: StartUnified) -> None:
+    mute = Speaking(first_audio_ms=60_000.0)
+    async with start_unified(FAILOVER % "openai", script=quick(tts=mute)) as unified:
+        async with client(unified, "tts") as agent:
+            await agent.say(create_tts())
+            for _ in range(3):
+                assert (await agent.utterance(*SENTENCES))[-1]["type"] == "done"
+            rows = await unified.sidecar.rows(1 + 3 * len(SENTENCES))
+    assert [row.provider for row in rows if row.status == "cancelled"] == ["cartesia"]
+
+
+async def test_handshake_that_is_never_answered_is_waited_for_once(start_unified: StartUnified) -> None:
+    async with start_unified("providers: {cartesia: {timeouts: {first_byte_s: 1}}}") as unified:
+        unified.simulator.fail_next("cartesia.tts", Failure(FailureKind.HANG), count=9)
+        async with client(unified, "tts", "cartesia/sonic-3") as agent:
+            await agent.say(create_tts(), *map(text, SENTENCES), FLUSH)
+            [*_, error] = await agent.hear("error")
+        assert error["code"] == 504
+        assert len(unified.simulator.ledger.entries("cartesia.tts")) == 1
+
+
+async def test_budget_that_was_raised_counts_for_an_open_socket(start_unified: StartUnified) -> None:
+    async with start_unified(SPENT % "throttle") as unified, client(unified, "tts", "cartesia/sonic-3") as agent:
+        await agent.say(create_tts())
+        await agent.hear("session.created")
+        for _ in range(2):
+            await agent.utterance(*SENTENCES)
+        config = unified.sidecar.config
+        config.write_text(config.read_text().replace("0.000000001", "100"))
+        running = unified.sidecar.running
+        await reload(running.app, running.runtime, lambda: load_settings(str(config), {}))
+        await agent.utterance(*SENTENCES)
+        rows = await unified.sidecar.rows(at_least=3)
+    providers = [row.provider for row in rows]
+    assert (providers[0], providers[-1], "kokoro" in providers) == ("cartesia", "cartesia", True)
+
+
+async def test_first_text_alone_may_be_too_much(unified: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(utterance, "LIMIT_CHARS", 100)
+    async with client(unified, "tts", "kokoro/kokoro") as agent:
+        await agent.say(create_tts(), text("One. " * 30), FLUSH)
+        [*_, error] = await agent.hear("error")
+    assert "100 characters at most" in error["message"]
+
+
 async def test_more_text_than_an_utterance_may_have_is_refused(unified: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speak, "UTTERANCE_LIMIT_CHARS", 100)
+    monkeypatch.setattr(utterance, "LIMIT_CHARS", 100)
     async with client(unified, "tts", "kokoro/kokoro") as agent:
         await agent.say(create_tts(), text("One. " * 10), text("Two. " * 20))
         [*before, error] = await agent.hear("error")

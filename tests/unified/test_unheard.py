@@ -48,6 +48,9 @@ def test_late_transcript_of_one_utterance_settles_not_the_next(end_s: float | No
 
 def test_provider_that_ends_an_utterance_before_a_pause_is_seen() -> None:
     unheard = said(PAUSE, WORDS)
+    unheard.heard(Final("Of before."))
+    assert unheard.is_any, "nobody is through who has not been quiet for a moment"
+    unheard.feed(PAUSE[: len(PAUSE) // 4])
     unheard.heard(Final("Words."))
     assert not unheard.is_any
     unheard.feed(PAUSE)
@@ -58,10 +61,10 @@ def test_provider_that_ends_an_utterance_before_a_pause_is_seen() -> None:
 
 def test_positions_count_from_where_another_provider_began() -> None:
     unheard = said(PAUSE, WORDS, PAUSE)
-    unheard.begin(len(WORDS) + len(PAUSE))
+    unheard.begin(len(WORDS) + len(PAUSE), 0.5)
     unheard.heard(Final("Words.", SAID_S))
     assert not unheard.is_any
-    unheard.begin(0)
+    unheard.begin(0, 0.5)
     unheard.feed(WORDS)
     unheard.heard(Final("Of before.", 0.0))
     assert unheard.is_any

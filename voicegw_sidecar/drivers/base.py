@@ -79,6 +79,11 @@ class ListenDriver(Protocol):
         """True where `finish` has what is left transcribed, be it silence: it is left out where nothing was said."""
         ...
 
+    @property
+    def pause_s(self) -> float:
+        """The silence after which the provider gives the final transcript of what was said before."""
+        ...
+
     def is_over(self, data: bytes) -> bool:
         """Say whether a text message of the provider says that after `finish` nothing more will come.
 
@@ -129,6 +134,13 @@ class SpeakDriver(Protocol):
     @property
     def is_due(self) -> bool:
         """True once the provider has something of the current utterance that it speaks without waiting for more."""
+        ...
+
+    def ended(self) -> None:
+        """Take note that as many `Finished` came as `ends` says, though the utterance was not flushed.
+
+        Providers end by themselves what they are told nothing more of; what is told later is to be spoken all the same.
+        """
         ...
 
     def cancel(self) -> Messages:

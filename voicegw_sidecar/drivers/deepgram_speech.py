@@ -81,6 +81,9 @@ class DeepgramSpeakDriver(Speaking):
         """See `SpeakDriver.is_due`: a sentence, or what was flushed."""
         return self._ends > 0 and (self._has_sentence or not self._is_open)
 
+    def ended(self) -> None:
+        """Nothing has ended: what is told goes on until it is flushed."""
+
     def finish(self) -> Messages:
         """``Close``."""
         return text({"type": "Close"})

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from voicegw_sidecar.drivers.base import Message, Messages, SocketAddress
+from voicegw_sidecar.drivers.segments import PAUSE_S
 from voicegw_sidecar.wire.frames import Kind
 
 SAMPLE_BYTES = 2
@@ -27,6 +28,7 @@ class Listening(ABC):
 
     keepalive_s: float | None = None
     finish_transcribes = False
+    pause_s = PAUSE_S
 
     def __init__(self, address: SocketAddress, rate_hz: int) -> None:
         self.address = address

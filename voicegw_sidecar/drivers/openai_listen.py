@@ -23,11 +23,12 @@ from voicegw_sidecar.drivers.query import with_terms
 _RATE_HZ = 24_000
 _WITHOUT_TURNS = ("gpt-realtime-whisper", "gpt-live-transcribe")
 _WITH_HINTS = ("gpt-transcribe", "gpt-live-transcribe")
+_PAUSE_MS = 350
 _TURNS: dict[str, object] = {
     "type": "server_vad",
     "threshold": 0.5,
     "prefix_padding_ms": 600,
-    "silence_duration_ms": 350,
+    "silence_duration_ms": _PAUSE_MS,
 }
 _LAST_COMMIT = "last_commit"
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
@@ -56,6 +57,7 @@ class OpenAIListenDriver(Listening):
     """``/v1/realtime?intent=transcription``: the model is named in the session, never in the address."""
 
     finish_transcribes = True
+    pause_s = _PAUSE_MS / 1000
 
     def __init__(self, ask: ListenAsk) -> None:
         super().__init__(SocketAddress("/v1/realtime", (("intent", "transcription"),)), _RATE_HZ)

@@ -20,7 +20,7 @@ from voicegw_sidecar.wire.pcm import (
     levels,
 )
 
-_PAUSE_WINDOWS = 50
+PAUSE_S = 0.5
 _LEAD_WINDOWS = 30
 _TAIL_WINDOWS = 20
 _MOST_WINDOWS = 3000
@@ -44,14 +44,17 @@ class Utterance(Struct, frozen=True):
 class Segmenter:
     """Cuts one stream of 16-bit little-endian mono samples into utterances."""
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, *, pause_s: float = PAUSE_S, silence_level: int = SILENCE_LEVEL) -> None:
+        self.pause_s = pause_s
+        """The silence that ends an utterance."""
+        self._silence_level = silence_level
         self._pcm = PcmFormat("pcm_s16le", rate_hz)
         self._window_bytes = max(1, round(rate_hz * WINDOW_S)) * _SAMPLE_BYTES
         self._rest = b""
         self._held = bytearray()  # whole windows: the lead while it is quiet, the utterance once someone speaks
         self._held_levels: list[int] = []
         self._dropped = 0  # windows before those held
-        self._noise_level = float(SILENCE_LEVEL)
+        self._noise_level = float(silence_level)
         self._loud_run = 0
         self._loud_end: int | None = None  # how many of the held windows there are up to the last loud one
 
@@ -64,6 +67,11 @@ class Segmenter:
     def said_until_s(self) -> float | None:
         """Where the speech that was not given yet was last loud, in seconds from the start; None in silence."""
         return None if self._loud_end is None else (self._dropped + self._loud_end) * self._window_s
+
+    @property
+    def quiet_s(self) -> float:
+        """How long it has been quiet since the speech that was not given yet was last loud."""
+        return 0.0 if self._loud_end is None else (len(self._held_levels) - self._loud_end) * self._window_s
 
     def feed(self, samples: bytes) -> list[Utterance]:
         """Take samples as they come; return the utterances that ended in them."""
@@ -88,7 +96,7 @@ class Segmenter:
 
     def _judge(self, level: int) -> Utterance | None:
         """Take one more window into account, and give an utterance that ends with it."""
-        is_loud = level > max(SILENCE_LEVEL, self._noise_level * VOICE_OVER_NOISE)
+        is_loud = level > max(self._silence_level, self._noise_level * VOICE_OVER_NOISE)
         self._noise_level = min(max(float(level), 1.0), self._noise_level * NOISE_RISE)
         self._loud_run = self._loud_run + 1 if is_loud else 0
         count = len(self._held_levels)
@@ -97,7 +105,7 @@ class Segmenter:
         if self._loud_end is None:
             self._drop(count - _LEAD_WINDOWS - self._loud_run)
             return None
-        if count - self._loud_end >= _PAUSE_WINDOWS:
+        if count - self._loud_end >= round(self.pause_s / WINDOW_S):
             return self._cut(self._loud_end + _TAIL_WINDOWS)
         if count >= _MOST_WINDOWS:
             last = self._held_levels[-_CUT_WINDOWS:]

@@ -33,6 +33,7 @@ class Speaking(ABC):
         self.address = address
         self.rate_hz = rate_hz
         self._is_open = False
+        self._goes_on = False  # the utterance does, though the provider has ended what it was told of it
         self._ends = 0
 
     @property
@@ -56,20 +57,25 @@ class Speaking(ABC):
         if not text.strip():
             return ()
         self._is_open = True
-        self._ends = 1
+        self._ends = self._ends + 1 if self._goes_on else 1
         return self._first(text)
 
     def flush(self) -> Messages:
         """End the utterance; one without text ends by itself."""
+        goes_on, self._goes_on = self._goes_on, False
         if not self._is_open:
-            self._ends = 0
+            self._ends = self._ends if goes_on else 0
             return ()
         self._is_open = False
         return self._last()
 
+    def ended(self) -> None:
+        """See `SpeakDriver.ended`: further text begins anew."""
+        self._is_open, self._goes_on = False, True
+
     def cancel(self) -> Messages:
         """Stop the utterance, whether it was flushed or not."""
-        has_text, self._ends, self._is_open = self._ends > 0, 0, False
+        has_text, self._ends, self._is_open, self._goes_on = self._ends > 0, 0, False, False
         return self._stop() if has_text else ()
 
     def keepalive(self) -> Messages:

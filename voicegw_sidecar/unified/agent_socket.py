@@ -25,7 +25,8 @@ from voicegw_sidecar.wire.frames import Kind
 MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024
 """The largest message: over a minute of speech at once."""
 INBOX_LIMIT_BYTES = 16 * 1024 * 1024
-INBOX_LIMIT_MESSAGES = 4096
+"""Of messages that wait, with what the smallest takes up beside its text."""
+_KEPT_WITH_EACH_BYTES = 256
 POLICY_VIOLATION, TRY_AGAIN = 1008, 1011
 """Close codes: what was asked for cannot be had; somebody else failed."""
 _KINDS = {WSMsgType.TEXT: Kind.TEXT, WSMsgType.BINARY: Kind.BINARY}
@@ -51,10 +52,11 @@ class Inbox(Generic[M]):
     @property
     def is_full(self) -> bool:
         """True where no more may wait."""
-        return self._size_bytes > INBOX_LIMIT_BYTES or len(self._waiting) > INBOX_LIMIT_MESSAGES
+        return self._size_bytes > INBOX_LIMIT_BYTES
 
     def put(self, message: M | BadRequest, size_bytes: int) -> None:
         """Add what the agent said."""
+        size_bytes += _KEPT_WITH_EACH_BYTES
         self._waiting.append((message, size_bytes))
         self._size_bytes += size_bytes
         self._has_some.set()
@@ -126,7 +128,10 @@ class AgentSide(Generic[M]):
     async def _fill(self, read: Callable[[Kind, bytes], M], leaves: Callable[[M], bool]) -> None:
         """Take messages in until the agent closes or is gone."""
         while True:
-            message = await self._socket.receive()
+            try:
+                message = await self._socket.receive()
+            except (ConnectionError, aiohttp.ClientError):  # it cannot be answered a ping any more
+                return
             kind = _KINDS.get(message.type)
             if kind is None:
                 return
@@ -139,7 +144,9 @@ class AgentSide(Generic[M]):
             self.inbox.put(found, len(message.data))
             if self.inbox.is_full:
                 error_text = "found more waiting than is held here; send audio as it is spoken, and wait for 'done'"
-                await self.send(livekit.error(error_text, BadRequest.status))
+                with contextlib.suppress(TimeoutError):  # it may read nothing either
+                    async with asyncio.timeout(_CLOSE_S):
+                        await self.send(livekit.error(error_text, BadRequest.status))
                 await self.close(POLICY_VIOLATION, "too much is waiting")
                 return
 

@@ -18,7 +18,7 @@ from voicegw_sidecar.asks import RecordingAsk
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.drivers.base import ListenDriver, RecordingFactory, Transcript
 from voicegw_sidecar.drivers.leg import Leg
-from voicegw_sidecar.drivers.segments import Segmenter, Utterance, wav_file
+from voicegw_sidecar.drivers.segments import PAUSE_S, Segmenter, Utterance, wav_file
 from voicegw_sidecar.errors import SidecarError, UpstreamSilent, UpstreamTimeout
 from voicegw_sidecar.events import Event, Failed, Final, UtteranceEnded
 from voicegw_sidecar.relay.upstream import Dialler
@@ -56,6 +56,11 @@ class Hearer(ABC):
     def __init__(self, leg: Leg, listener: Listener) -> None:
         self.leg = leg
         self._listener = listener
+
+    @property
+    def pause_s(self) -> float:
+        """The silence after which it gives a final transcript."""
+        return PAUSE_S
 
     @abstractmethod
     async def open(self) -> None:
@@ -100,6 +105,11 @@ class SocketHearer(Hearer):
         self._reader: asyncio.Task[None] | None = None
         self._is_finishing = False
         self._error: SidecarError | None = None
+
+    @property
+    def pause_s(self) -> float:
+        """See `Hearer.pause_s`."""
+        return self._driver.pause_s
 
     async def open(self) -> None:
         """See `Hearer.open`."""
@@ -156,6 +166,13 @@ class SocketHearer(Hearer):
             self._reader.cancel()
 
     async def _read(self) -> None:
+        try:
+            await self._read_on()
+        except Exception as error:  # a defect of ours: else nobody would listen, and nobody would know
+            logger.error("a provider's message could not be taken", extra={"error": type(error).__name__})
+            await self._fail(UpstreamSilent(f"{self.leg.provider.id} sent what could not be taken"))
+
+    async def _read_on(self) -> None:
         while (received := await self._socket.receive()) is not None:
             frame, events = received
             failed = next((event for event in events if isinstance(event, Failed)), None)
@@ -205,6 +222,7 @@ class RequestHearer(Hearer):
 
     async def open(self) -> None:
         """Nothing is dialled before there is an utterance: connections are pooled."""
+        self._desk.listens(1)
         self._worker = tasks.spawn(self._work(), name="provider listens")
 
     async def audio(self, samples: bytes) -> None:
@@ -231,6 +249,7 @@ class RequestHearer(Hearer):
         await asyncio.wait((self._worker,), timeout=within_s)  # it knows best what is left to be heard
         is_through = self._worker.done()
         self._worker.cancel()
+        self._desk.listens(-1)
         if self._error is not None:
             raise self._error
         if not is_through:
@@ -238,6 +257,7 @@ class RequestHearer(Hearer):
 
     def stop(self, reason: str | None = None) -> None:
         """See `Hearer.stop`."""
+        self._desk.listens(-1)
         if reason is not None and self._running is not None:
             self._running.abandon(reason)
         if self._worker is not None and self._worker is not asyncio.current_task():
@@ -274,6 +294,7 @@ class RequestHearer(Hearer):
                 await self._fail(error)
                 return
             self._waiting_bytes -= len(utterance.samples)
+            self._desk.listens(1)  # its first exchange may have opened the session
             if transcript.text.strip():
                 await self._listener.heard((_final(transcript, utterance, self._rate_hz), UtteranceEnded()))
 

@@ -47,9 +47,9 @@ _SAMPLE_BYTES = 2
 
 
 class _GaveUp(Struct, frozen=True):
-    """The provider at ``index`` cannot go on, or stayed silent for too long (None)."""
+    """A provider cannot go on, or stayed silent for too long (None)."""
 
-    index: int
+    hearer: Hearer | None
     error: SidecarError | None
 
 
@@ -67,7 +67,10 @@ class ListenSocket:
         self._kept: deque[bytes] = deque()
         self._kept_bytes = 0
         self._unheard = Unheard(livekit_stt.USUAL_RATE_HZ)
+        self._is_due = False
+        """Somebody has spoken of whom nothing was heard: a transcript is due."""
         self._patience: asyncio.TimerHandle | None = None
+        self._keep_at_s = 0.0
 
     async def run(self, request: web.Request, dialler: Dialler, clock: Clock) -> web.StreamResponse:
         """Serve it to its end."""
@@ -100,10 +103,14 @@ class ListenSocket:
 
     async def _next(self) -> Asked | _GaveUp:
         """Return what is next; until it comes the provider's connection is kept."""
-        while (message := await self._agent.inbox.take(_TICK_S)) is None:
-            if self._hearer is not None:
-                await self._hearer.keep_alive()
-        return message
+        while True:
+            message = await self._agent.inbox.take(_TICK_S)
+            if (now_s := asyncio.get_running_loop().time()) >= self._keep_at_s:
+                self._keep_at_s = now_s + _TICK_S
+                if self._hearer is not None:
+                    await self._hearer.keep_alive()
+            if message is not None:
+                return message
 
     async def _take(self, message: Asked | _GaveUp) -> None:
         match message:
@@ -119,8 +126,8 @@ class ListenSocket:
                 await self._agent.send(livekit_stt.finalized())
             case Update():
                 await self._update(message)
-            case _GaveUp(index=index, error=error):
-                await self._give_way(index, error)
+            case _GaveUp(hearer=hearer, error=error):
+                await self._give_way(hearer, error)
             case _:
                 pass
 
@@ -132,10 +139,12 @@ class ListenSocket:
         self._transcripts = Transcripts(session_id, create.language)
         self._unheard = Unheard(create.rate_hz)
         await self._agent.send(livekit_stt.created(session_id))
-        if create.model or create.fallback.models:
-            names = (create.model or self._wanted, *(other.model for other in create.fallback.models))
-            self._legs = await self._desk.legs(Modality.STT, names, is_stream=True)
+        await self._choose(create)
         await self._try_from(0)
+
+    async def _choose(self, create: Create) -> None:
+        names = (create.model or self._wanted, *(other.model for other in create.fallback.models))
+        self._legs = await self._desk.legs(Modality.STT, names, is_stream=True)
 
     async def _update(self, message: Update) -> None:
         """Another model or language needs another connection; other settings hold from the next one on."""
@@ -153,8 +162,7 @@ class ListenSocket:
         await self._hear_out()
         self._create = create
         self._transcripts.language = create.language
-        if create.model != before.model:
-            self._legs = await self._desk.legs(Modality.STT, (create.model,), is_stream=True)
+        await self._choose(create)
         await self._try_from(0)
 
     async def _try_from(self, index: int) -> None:
@@ -162,15 +170,21 @@ class ListenSocket:
         for number in range(index, len(self._legs)):
             has_others = number + 1 < len(self._legs)
             leg = self._legs[number]
+            if not number:  # a spent budget is refused, whoever else might be asked
+                leg = self._desk.admit(leg)
             patience_ms = leg.patience_ms if has_others else None
             try:
-                leg = self._legs[number] = self._desk.admit(leg)
+                if number:
+                    leg = self._desk.admit(leg)
+                if leg.is_stand_in:
+                    self._legs[number:], has_others, patience_ms = [leg], False, None
                 self._hearer, self._index = await self._made(leg), number
                 async with asyncio.timeout(None if patience_ms is None else patience_ms / 1000):
                     await self._hearer.open()
-                self._unheard.begin(self._kept_bytes)
+                self._unheard.begin(self._kept_bytes, self._hearer.pause_s)
                 for samples in self._kept:
                     await self._hearer.audio(samples)
+                self._wait_for_output()
                 return
             except (SidecarError, TimeoutError) as error:
                 reason = error.code if isinstance(error, SidecarError) else SILENT
@@ -206,12 +220,13 @@ class ListenSocket:
             piece = samples[start : start + piece_bytes]
             ended = self._unheard.feed(piece)
             least_bytes = _LEAST_SPEECH_S * self._create.rate_hz * _SAMPLE_BYTES
-            self._keep_for_others(piece, is_due=any(len(one.samples) >= least_bytes for one in ended))
+            self._is_due = self._is_due or any(len(one.samples) >= least_bytes for one in ended)
+            self._keep_for_others(piece)
             if self._hearer is not None:
                 await self._hearer.audio(piece)
 
-    def _keep_for_others(self, samples: bytes, *, is_due: bool) -> None:
-        """Keep what was said until something is heard of it; once someone has spoken, that is due."""
+    def _keep_for_others(self, samples: bytes) -> None:
+        """Keep what was said until something is heard of it."""
         assert self._create is not None
         if self._transcripts.has_output or self._index + 1 >= len(self._legs):
             self._forget_kept()
@@ -220,14 +235,19 @@ class ListenSocket:
         self._kept_bytes += len(samples)
         while self._kept_bytes > KEPT_S * self._create.rate_hz * _SAMPLE_BYTES:
             self._kept_bytes -= len(self._kept.popleft())
+        self._wait_for_output()
+
+    def _wait_for_output(self) -> None:
+        """Once someone has spoken, a transcript is due: wait for it as long as the provider may take."""
         patience_ms = self._legs[self._index].patience_ms
-        if is_due and patience_ms is not None and self._patience is None:
-            loop, gave_up = asyncio.get_running_loop(), _GaveUp(self._index, None)
+        has_others = self._index + 1 < len(self._legs)
+        if self._is_due and has_others and patience_ms is not None and self._patience is None:
+            loop, gave_up = asyncio.get_running_loop(), _GaveUp(self._hearer, None)
             self._patience = loop.call_later(patience_ms / 1000, self._agent.inbox.note, gave_up)
 
     def _forget_kept(self) -> None:
         self._kept.clear()
-        self._kept_bytes = 0
+        self._kept_bytes, self._is_due = 0, False
 
     async def heard(self, events: Iterable[Event]) -> None:
         """See `hearers.Listener.heard`."""
@@ -240,15 +260,16 @@ class ListenSocket:
 
     async def failed(self, error: SidecarError) -> None:
         """See `hearers.Listener.failed`: what follows is done by the task that works, not by the one that failed."""
-        self._agent.inbox.note(_GaveUp(self._index, error))
+        self._agent.inbox.note(_GaveUp(self._hearer, error))
 
-    async def _give_way(self, index: int, error: SidecarError | None) -> None:
-        """Let the provider after the one at ``index`` listen, from the beginning, unless one does.
+    async def _give_way(self, hearer: Hearer | None, error: SidecarError | None) -> None:
+        """Let the next provider listen, from the beginning, unless another one does than the one that gave up.
 
         Raises the error where nobody is left, or something was heard: the agent is told, and dials again.
         """
-        if index != self._index or self._hearer is None:
+        if hearer is not self._hearer or hearer is None:
             return
+        index = self._index
         is_settled = self._transcripts.has_output or index + 1 >= len(self._legs)
         if is_settled and error is not None:
             raise self._desk.blamed(error, self._legs[index])
@@ -259,16 +280,20 @@ class ListenSocket:
         self._stop_hearer(SILENT if error is None else None)
         await self._try_from(index + 1)
 
-    def _stop_hearer(self, reason: str | None = None) -> None:
+    def _stop_waiting(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
         self._patience = None
+
+    def _stop_hearer(self, reason: str | None = None) -> None:
+        self._stop_waiting()
         if self._hearer is not None:
             self._hearer.stop(reason)
         self._hearer = None
 
     async def _hear_out(self) -> None:
         """Let the provider hear out what was said; raises `SidecarError` where its words are lost."""
+        self._stop_waiting()
         while self._hearer is not None:
             try:
                 await self._hearer.finish(is_unheard=self._unheard.is_any)
@@ -276,7 +301,7 @@ class ListenSocket:
             except SidecarError as error:
                 if not self._unheard.is_any:
                     break
-                await self._give_way(self._index, error)
+                await self._give_way(self._hearer, error)
         self._stop_hearer()
         for message in self._transcripts.rest():
             await self._agent.send(message)

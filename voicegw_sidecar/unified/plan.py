@@ -53,8 +53,17 @@ class Desk(Protocol):
         """A text that no other request has, for ids of answers."""
         ...
 
+    @property
+    def configuration(self) -> object:
+        """The configuration in force; another one once it was read again: what was made of it holds no longer."""
+        ...
+
     async def legs(self, modality: Modality, wanted: Sequence[str | None], *, is_stream: bool = False) -> list[Leg]:
         """Return who may serve a call that names these models, in this order; raises `SidecarError`."""
+        ...
+
+    def listens(self, change: int) -> None:
+        """Take note that the agent's speech-to-text socket is in use (1) or closed (-1): its session lasts so long."""
         ...
 
     def admit(self, leg: Leg) -> Leg:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 import aiohttp
@@ -74,6 +75,7 @@ class ProviderSocket:
             self._tap.closed(End.BROKEN, now_ns)
             raise
         self._tap.answered(ResponseHead(101), self._clock.monotonic_ns())
+        self.last_sent_ns = self._clock.monotonic_ns()
         await self.send(opening)
 
     async def send(self, messages: Iterable[Message]) -> None:
@@ -110,7 +112,8 @@ class ProviderSocket:
                 frame = Frame(Side.PROVIDER, kind, self._clock.monotonic_ns(), message.data)
                 return frame, list(self.connection.dialect.decode(frame))
             if message.type is WSMsgType.PING:
-                await self._socket.pong(message.data)
+                with contextlib.suppress(ConnectionError, aiohttp.ClientError):  # what comes next tells that it is gone
+                    await self._socket.pong(message.data)
                 continue
             if message.type is WSMsgType.PONG:
                 continue

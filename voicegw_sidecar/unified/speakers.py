@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from typing import Protocol
@@ -26,6 +27,8 @@ from voicegw_sidecar.unified.plan import Desk
 from voicegw_sidecar.unified.provider_request import RequestToProvider
 from voicegw_sidecar.unified.provider_socket import ClosedEarly, ProviderSocket
 from voicegw_sidecar.wire.frames import End
+
+logger = logging.getLogger(__name__)
 
 TEXTS_LIMIT = 256
 """Sentences of one utterance that wait to be asked for; beyond, whoever brings them waits."""
@@ -158,6 +161,14 @@ class SocketSpeaker(Speaker):
         self._socket.close_soon(last_words, End.COMPLETE if is_idle else End.CANCELLED)
 
     async def _read(self) -> None:
+        try:
+            await self._read_on()
+        except Exception as error:  # a defect of ours: whoever waits for the utterance must not wait for ever
+            logger.error("a provider's message could not be taken", extra={"error": type(error).__name__})
+            self._is_speaking = False
+            await self._listener.failed(UpstreamSilent(f"{self.leg.provider.id} sent what could not be taken"))
+
+    async def _read_on(self) -> None:
         while (received := await self._socket.receive()) is not None:
             frame, events = received
             for event in events:
@@ -184,6 +195,8 @@ class SocketSpeaker(Speaker):
                     await self._listener.audio(ready)
             case Finished():
                 self._ended += 1
+                if self._is_speaking and not self._is_flushed and self._ended >= self._driver.ends > 0:
+                    self._driver.ended()
                 await self._end_if_over()
             case Failed(code=code, message=message) if self._is_speaking:
                 self._is_speaking = False

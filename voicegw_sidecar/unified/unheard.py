@@ -15,6 +15,10 @@ _NEAR_S = 0.4
 """Providers find the end of a word a little before or after where it stops to be loud."""
 _FORGOTTEN_S = 15.0
 """What has no transcript by then was a cough: only providers that do not tell where a transcript ends need it."""
+_GAP_S = 0.2
+"""No provider ends an utterance after less silence: a transcript that comes then is of something before."""
+_SILENCE_LEVEL = 60
+"""About -55 dBFS: a quiet voice is heard by providers too, and one question too many costs less than its words."""
 _SAMPLE_BYTES = 2
 
 
@@ -23,7 +27,7 @@ class Unheard:
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
-        self._segmenter = Segmenter(rate_hz)
+        self._segmenter = Segmenter(rate_hz, silence_level=_SILENCE_LEVEL)
         self._ends_s: deque[float] = deque()
         self._fed_bytes = 0
         self._base_s = 0.0
@@ -36,8 +40,12 @@ class Unheard:
         self._ends_s.extend(end_s for one in ended if (end_s := one.said_until_s) > self._heard_until_s)
         return ended
 
-    def begin(self, kept_bytes: int) -> None:
-        """Another provider listens from here on, or from ``kept_bytes`` before: its positions count from there."""
+    def begin(self, kept_bytes: int, pause_s: float) -> None:
+        """Another provider listens from here on, or from ``kept_bytes`` before: its positions count from there.
+
+        ``pause_s`` is the silence after which it gives a final transcript.
+        """
+        self._segmenter.pause_s = pause_s
         self._base_s = self._seconds(self._fed_bytes - kept_bytes)
 
     def heard(self, final: Final) -> None:
@@ -50,7 +58,9 @@ class Unheard:
                 self._ends_s.popleft()
             if self._ends_s:  # transcripts come in order
                 self._heard_until_s = max(self._heard_until_s, self._ends_s.popleft())
-            elif until_s is not None:  # the provider ended the utterance before a pause was seen here
+            elif (
+                until_s is not None and self._segmenter.quiet_s >= _GAP_S
+            ):  # the provider ended the utterance before a pause was seen here
                 self._heard_until_s = max(self._heard_until_s, until_s)
         while self._ends_s and self._ends_s[0] <= self._heard_until_s:
             self._ends_s.popleft()
