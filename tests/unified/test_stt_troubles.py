@@ -141,7 +141,8 @@ async def test_cough_is_no_reason_to_give_way(start_unified: StartUnified, monke
 
 async def test_each_of_several_providers_is_waited_for(start_unified: StartUnified) -> None:
     deaf = Listening(final_ms=60_000.0, utterances=UTTERANCES, interim_every_ms=60_000.0)
-    async with start_unified(FAILOVER % "assemblyai, openai/whisper-1", script=quick(listen=deaf, turns=deaf)) as unified:
+    script = quick(listen=deaf, turns=deaf)
+    async with start_unified(FAILOVER % "assemblyai, openai/whisper-1", script=script) as unified:
         async with client(unified, "stt") as agent:
             await agent.say(create_stt())
             await agent.listen_to(SPEECH, is_paced=True)
