@@ -54,6 +54,13 @@ coverage() { # the core has no IO: nothing of it may go untried
         'voicegw_sidecar/wire/*,voicegw_sidecar/dialects/*,voicegw_sidecar/providers/*,voicegw_sidecar/meter/*,voicegw_sidecar/ledger/*,voicegw_sidecar/routing/*,voicegw_sidecar/stitching/*,voicegw_sidecar/events.py,voicegw_sidecar/estimate.py'
 }
 
+joined() { # what ran beside the tests: its output, and its verdict
+    local verdict=0
+    wait "$core" || verdict=$?
+    cat .cache/core.txt
+    return "$verdict"
+}
+
 mkdir -p .cache
 bin=.cache/check-venv/bin
 stage "environment" environment
@@ -61,9 +68,11 @@ stage "programs" programs
 stage "lint" lint
 stage "types" "$bin/mypy"
 stage "layers" "$bin/lint-imports" --no-cache
-stage "core and its coverage" coverage
+coverage > .cache/core.txt 2>&1 & core=$! # needs a processor and nothing else, which the tests leave one of
+trap 'pkill -P "$core" 2> /dev/null; kill "$core" 2> /dev/null || true' EXIT
 stage "tests" "$bin/python" -m pytest --ignore tests/wire --ignore tests/dialects --ignore tests/providers --ignore tests/meter \
     --ignore tests/ledger --ignore tests/routing --ignore tests/stitching --ignore tests/test_estimate.py "$@"
+stage "core and its coverage, beside the tests" joined
 echo
 printf '%s\n' "${stages[@]}"
 printf '%5d s  in all\n' "$SECONDS"

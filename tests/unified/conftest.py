@@ -69,6 +69,15 @@ async def unified(start_unified: StartUnified) -> AsyncIterator[Setup]:
         yield running
 
 
+@pytest.fixture(scope="package", autouse=True)
+def what_was_imported_stays() -> Iterator[None]:
+    """The garbage collector need not look at it again after every test."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def no_socket_is_left() -> Iterator[None]:
     """Agents leave some of their sockets to the garbage collector: it comes here, not in the next test."""
