@@ -13,7 +13,7 @@ from tests.unified.sockets import client, create_stt
 from tests.unified.test_stt_socket import CLOSE, FAILOVER, SPEECH, finals
 from voicegw_sidecar.drivers.deepgram_listen import DeepgramListenDriver
 from voicegw_sidecar.simulator import Failure, FailureKind, Listening
-from voicegw_sidecar.unified import hearers, listen
+from voicegw_sidecar.unified import agent_socket, hearers, listen
 
 UNENDED = buzz(after_s=0.0)
 """Words without a pause behind them: no provider has ended the utterance yet."""
@@ -181,7 +181,7 @@ async def test_named_session_lasts_as_long_as_the_agents_socket(start_unified: S
 async def test_connection_is_kept_though_the_agent_says_something(
     start_unified: StartUnified, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listen, "_TICK_S", 0.05)
+    monkeypatch.setattr(agent_socket, "TICK_S", 0.05)
     monkeypatch.setattr(DeepgramListenDriver, "keepalive_s", 0.2)
     nervous = Listening(utterances=UTTERANCES, idle_close_s=0.6)
     async with start_unified(script=quick(listen=nervous)) as unified:

@@ -19,7 +19,7 @@ from voicegw_sidecar.reload import reload
 from voicegw_sidecar.settings import load_settings
 from voicegw_sidecar.simulator import Failure, FailureKind, Speaking
 from voicegw_sidecar.terms import Modality
-from voicegw_sidecar.unified import speak, utterance
+from voicegw_sidecar.unified import agent_socket, utterance
 
 FLUSH = {"type": "session.flush"}
 SLOW = Speaking(first_audio_ms=10.0, s_per_char=0.2, pace=1.0)
@@ -142,7 +142,7 @@ async def test_connection_that_closes_just_when_it_is_needed_is_dialled_again(un
 async def test_provider_that_closes_whenever_it_is_idle_is_dialled_once_again(
     unified: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speak, "_TICK_S", 0.05)
+    monkeypatch.setattr(agent_socket, "TICK_S", 0.05)
     unified.simulator.fail_next("cartesia.tts", Failure(FailureKind.CLOSE), count=100)
     async with client(unified, "tts", "cartesia/sonic-3") as agent:
         await agent.say(create_tts())

@@ -31,6 +31,8 @@ POLICY_VIOLATION, TRY_AGAIN = 1008, 1011
 """Close codes: what was asked for cannot be had; somebody else failed."""
 _KINDS = {WSMsgType.TEXT: Kind.TEXT, WSMsgType.BINARY: Kind.BINARY}
 _REASON_LIMIT_BYTES = 123
+TICK_S = 1.0
+"""How often the provider's connection is seen to."""
 _CLOSE_S = 2.0
 """How long the agent may take to answer a close."""
 
@@ -47,6 +49,7 @@ class Inbox(Generic[M]):
         self._waiting: deque[tuple[M | BadRequest, int]] = deque()
         self._notes: deque[M] = deque()
         self._size_bytes = 0
+        self._is_tick = False
         self._has_some = asyncio.Event()
 
     @property
@@ -66,23 +69,31 @@ class Inbox(Generic[M]):
         self._notes.append(message)
         self._has_some.set()
 
-    async def take(self, within_s: float) -> M | None:
-        """Return what is next, None where nothing came in time; raises the `BadRequest` of an unreadable message."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await self._has_some.wait()
+    def tick(self) -> None:
+        """Let whoever waits see to what is to be done from time to time."""
+        self._is_tick = True
+        self._has_some.set()
+
+    async def take(self) -> M | None:
+        """Return what is next, None at a tick; raises the `BadRequest` of an unreadable message."""
+        await self._has_some.wait()
+        is_tick, self._is_tick = self._is_tick, False
+        if is_tick:
+            self._settle()
+            return None
         if self._notes:
             found: M | BadRequest = self._notes.popleft()
-        elif self._waiting:
+        else:
             found, size_bytes = self._waiting.popleft()
             self._size_bytes -= size_bytes
-        else:
-            return None
-        if not self._notes and not self._waiting:
-            self._has_some.clear()
+        self._settle()
         if isinstance(found, BadRequest):
             raise found
         return found
+
+    def _settle(self) -> None:
+        if not self._notes and not self._waiting and not self._is_tick:
+            self._has_some.clear()
 
 
 class AgentSide(Generic[M]):
@@ -113,17 +124,23 @@ class AgentSide(Generic[M]):
         await self._socket.prepare(self._request)
         worker = tasks.spawn(work(), name="unified socket")
         reader = tasks.spawn(self._fill(read, leaves), name="unified socket reader")
+        ticker = tasks.spawn(self._tick(), name="unified socket ticker")
         try:
             await asyncio.wait((worker, reader), return_when=asyncio.FIRST_COMPLETED)
             if self._is_closed:  # by the work, which waits for the agent's answer
                 await asyncio.wait((worker,), timeout=_CLOSE_S)
         finally:
-            worker.cancel()
-            reader.cancel()
-            await asyncio.gather(worker, reader, return_exceptions=True)
+            for task in (worker, reader, ticker):
+                task.cancel()
+            await asyncio.gather(worker, reader, ticker, return_exceptions=True)
         has_failed = not worker.cancelled() and worker.exception() is not None
         await self.close(*((TRY_AGAIN, "internal error") if has_failed else ()))
         return self._socket
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.inbox.tick()
 
     async def _fill(self, read: Callable[[Kind, bytes], M], leaves: Callable[[M], bool]) -> None:
         """Take messages in until the agent closes or is gone."""

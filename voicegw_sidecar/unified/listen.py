@@ -36,7 +36,6 @@ from voicegw_sidecar.unified.unheard import Unheard
 
 logger = logging.getLogger(__name__)
 
-_TICK_S = 1.0
 KEPT_S = 30
 """Seconds of audio that are kept for another provider until something was heard; of more the end."""
 _PIECE_S = 0.5
@@ -70,7 +69,6 @@ class ListenSocket:
         self._is_due = False
         """Somebody has spoken of whom nothing was heard: a transcript is due."""
         self._patience: asyncio.TimerHandle | None = None
-        self._keep_at_s = 0.0
 
     async def run(self, request: web.Request, dialler: Dialler, clock: Clock) -> web.StreamResponse:
         """Serve it to its end."""
@@ -103,14 +101,10 @@ class ListenSocket:
 
     async def _next(self) -> Asked | _GaveUp:
         """Return what is next; until it comes the provider's connection is kept."""
-        while True:
-            message = await self._agent.inbox.take(_TICK_S)
-            if (now_s := asyncio.get_running_loop().time()) >= self._keep_at_s:
-                self._keep_at_s = now_s + _TICK_S
-                if self._hearer is not None:
-                    await self._hearer.keep_alive()
-            if message is not None:
-                return message
+        while (message := await self._agent.inbox.take()) is None:
+            if self._hearer is not None:
+                await self._hearer.keep_alive()
+        return message
 
     async def _take(self, message: Asked | _GaveUp) -> None:
         match message:

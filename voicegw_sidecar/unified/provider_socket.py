@@ -83,17 +83,18 @@ class ProviderSocket:
         socket = self._socket
         if socket is None or self._is_closed:
             return
+        loop = asyncio.get_running_loop()
         for message in messages:
             at_ns = self._clock.monotonic_ns()
+            given_up = loop.call_later(SEND_S, self._give_up)  # cheaper than a time limit of its own for each frame
             try:
-                async with asyncio.timeout(SEND_S):
-                    await socket.send_frame(message.data, _TYPES[message.kind])
-            except TimeoutError:  # it reads no more
-                self._over(Side.PROVIDER, End.BROKEN)
-                self._abort()
-                return
+                await socket.send_frame(message.data, _TYPES[message.kind])
             except (ConnectionError, aiohttp.ClientError):
                 pass
+            finally:
+                given_up.cancel()
+            if not self.is_open:
+                return
             self.last_sent_ns = at_ns
             frame = Frame(Side.AGENT, message.kind, at_ns, message.data)
             self.connection.dialect.decode(frame)
@@ -169,6 +170,11 @@ class ProviderSocket:
             self._tap.closed(End.CANCELLED, self._clock.monotonic_ns())
         if self._handshake is not None:
             self._handshake.close()
+
+    def _give_up(self) -> None:
+        """The provider reads no more of what it is sent."""
+        self._over(Side.PROVIDER, End.BROKEN)
+        self._abort()
 
     def _abort(self) -> None:
         """Let go of the connection and of what has not been taken of it: a close would wait for that."""

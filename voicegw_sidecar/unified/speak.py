@@ -22,7 +22,7 @@ from voicegw_sidecar.facades.livekit_tts import Asked, Close, Create, Flush, Tex
 from voicegw_sidecar.relay.exchange import refusal_response
 from voicegw_sidecar.relay.upstream import Dialler
 from voicegw_sidecar.terms import Modality
-from voicegw_sidecar.unified.agent_socket import POLICY_VIOLATION, AgentSide
+from voicegw_sidecar.unified.agent_socket import POLICY_VIOLATION, TICK_S, AgentSide
 from voicegw_sidecar.unified.http import SILENT
 from voicegw_sidecar.unified.open_speaker import OpenSpeaker
 from voicegw_sidecar.unified.plan import Desk
@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 STAYS_S = 60.0
 """How long a provider that took over is asked first: the one before it is not waited for at every utterance."""
-_TICK_S = 1.0
 
 
 class SpeakSocket:
@@ -50,7 +49,6 @@ class SpeakSocket:
         self._first_until_s = 0.0
         self._is_throttled = False
         self._utterance: Utterance | None = None
-        self._keep_at_s = 0.0
 
     async def run(self, request: web.Request, dialler: Dialler, clock: Clock) -> web.StreamResponse:
         """Serve it to its end."""
@@ -91,13 +89,9 @@ class SpeakSocket:
 
     async def _next(self) -> Asked:
         """Return the agent's next message; the provider's connection is kept meanwhile."""
-        while True:
-            message = await self._agent.inbox.take(_TICK_S)
-            if (now_s := asyncio.get_running_loop().time()) >= self._keep_at_s:
-                self._keep_at_s = now_s + _TICK_S
-                await self._speaker.keep(is_idle=self._utterance is None)
-            if message is not None:
-                return message
+        while (message := await self._agent.inbox.take()) is None:
+            await self._speaker.keep(is_idle=self._utterance is None)
+        return message
 
     async def _prepare(self, create: Create) -> None:
         self._create = create
@@ -202,7 +196,7 @@ class SpeakSocket:
             if feeder.done():
                 feeder.result()
             while not outcome.done():
-                await asyncio.wait((outcome,), timeout=_TICK_S)
+                await asyncio.wait((outcome,), timeout=TICK_S)
                 await speaker.keep_alive()
         finally:
             feeder.cancel()
