@@ -26,7 +26,7 @@ Client = TestClient[web.Request, web.Application]
 MountControlPlane = Callable[..., Awaitable[Client]]
 ON_THE_PATH = (
     "relay", "intercept", "observation", "attribution", "stitching", "sessions", "recorder", "api", "web", "addressing",
-    "credentials", "meter", "routing", "picks",
+    "credentials", "meter", "routing", "picks", "guard", "operating", "shares", "sign_ins",
 )  # fmt: skip
 StartSidecar = Callable[..., AbstractAsyncContextManager[Sidecar]]
 
@@ -61,10 +61,10 @@ async def control_plane(
     """A function that mounts the whole application on a test server: for tests that need no provider."""
     mounted: list[tuple[Client, Runtime]] = []
 
-    async def mount(more: str = "") -> Client:
+    async def mount(more: str = "", environ: dict[str, str] | None = None) -> Client:
         config = tmp_path / "voicegw.yaml"
         config.write_text(f"cost_tracking: {{db_path: {tmp_path / 'voicegw.db'}}}\n{more}")
-        runtime = await asyncio.to_thread(build_runtime, load_settings(str(config), {}))
+        runtime = await asyncio.to_thread(build_runtime, load_settings(str(config), environ or {}))
         runtime.is_ready = True
         client = await aiohttp_client(await asyncio.to_thread(build_app, runtime))
         mounted.append((client, runtime))

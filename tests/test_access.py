@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 
 from voicegw_sidecar.access import Access, Area, Caller, Role
@@ -123,3 +125,72 @@ def test_the_public_url_is_an_origin_of_ours() -> None:
         outcome(PUBLIC, caller(key, ("Origin", "https://voice.example.com"), host="voice.example.com"), Area.API)
         == "admin"
     )
+
+
+@pytest.mark.parametrize("area", list(Area))
+@pytest.mark.parametrize("seat", [Role.SHARE, Role.VIEWER, Role.ADMIN])
+def test_a_cookie_opens_pages_and_brands_and_nothing_else(area: Area, seat: Role) -> None:
+    def role(access: Access, *headers: tuple[str, str]) -> str:
+        try:
+            return access.check(caller(*headers), area, seat=seat).value
+        except SidecarError as error:
+            return error.code
+
+    if area in (Area.PAGE, Area.BRAND):
+        assert role(KEYED) == seat.value
+        assert role(KEYED, ("Authorization", "Bearer viewer-key")) == "viewer"  # a key says more than a cookie
+        assert role(OPEN_ACCESS) == seat.value  # a share link shows what it shows, also on its maker's machine
+    elif area in (Area.API, Area.SESSION):
+        assert role(KEYED) == "unauthorized"
+        assert role(OPEN_ACCESS) == "admin"
+    else:
+        assert role(KEYED) == "nobody"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_a_form_needs_a_sign_that_a_page_of_ours_sent_it(method: str) -> None:
+    same = ("Sec-Fetch-Site", "same-origin")
+    own = ("Origin", "http://127.0.0.1:8080")
+    assert outcome(OPEN_ACCESS, caller(method=method), Area.PAGE) == "cross_site"
+    assert outcome(OPEN_ACCESS, caller(("Sec-Fetch-Site", "none"), method=method), Area.PAGE) == "cross_site"
+    for header in (same, own):
+        assert outcome(OPEN_ACCESS, caller(header, method=method), Area.PAGE) == "admin"
+    for key, expected in (("admin-key", "admin"), ("viewer-key", "forbidden")):
+        assert outcome(KEYED, caller(("Authorization", f"Bearer {key}"), method=method), Area.PAGE) == expected
+    assert outcome(OPEN_ACCESS, caller(method=method), Area.DOOR) == "nobody"
+
+
+def test_share_links_change_nothing() -> None:
+    with pytest.raises(SidecarError) as refused:
+        KEYED.check(caller(("Sec-Fetch-Site", "same-origin"), method="POST"), Area.PAGE, seat=Role.SHARE)
+    assert refused.value.code == "forbidden"
+
+
+def test_a_key_has_a_print_that_tells_nothing_without_the_signing_key() -> None:
+    one, other = (Access([Secret("admin-key")], [Secret("viewer-key")], signing_key=key) for key in (b"a", b"b"))
+    admitted = one.admitted("viewer-key")
+    assert admitted is not None
+    role, key_print = admitted
+    assert role is Role.VIEWER
+    assert one.role_of(key_print) is Role.VIEWER
+    assert other.role_of(key_print) is None
+    assert other.admitted("viewer-key") != admitted
+    assert one.admitted("nobody's") is None
+    assert one.admitted("") is None
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "seen"),
+    [
+        ("10.0.0.9", "203.0.113.7", "10.0.0.9"), ("10.1.0.1", "203.0.113.7", "203.0.113.7"),
+        ("10.1.0.1", "127.0.0.1, 203.0.113.7", "203.0.113.7"), ("10.1.0.1", "203.0.113.7, 10.1.0.2", "203.0.113.7"),
+        ("10.1.0.1", "nonsense, 10.1.0.2", "10.1.0.2"), ("10.1.0.1", "", "10.1.0.1"),
+        ("10.1.0.1", "10.1.0.3", "10.1.0.3"),
+    ],
+)  # fmt: skip
+def test_a_trusted_proxy_says_who_it_came_for_and_no_other_does(peer: str, forwarded: str, seen: str) -> None:
+    access = Access([Secret("k")], [], trusted_proxies=[ipaddress.ip_network("10.1.0.0/24")])
+    found = access.seen(caller(("X-Forwarded-For", forwarded), ("X-Forwarded-Proto", "https"), peer=peer))
+    assert found.peer == seen
+    assert found.scheme == ("https" if peer == "10.1.0.1" else "http")
+    assert OPEN_ACCESS.seen(caller(("X-Forwarded-For", forwarded), peer=peer)).peer == peer

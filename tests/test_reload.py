@@ -31,7 +31,7 @@ async def rewrite(sidecar: Sidecar, old: str, new: str) -> None:
     text = sidecar.config.read_text()
     assert old in text
     sidecar.config.write_text(text.replace(old, new))
-    await reload(sidecar.running.app, sidecar.running.runtime, reader(sidecar))
+    await reload(sidecar.running.runtime, reader(sidecar))
 
 
 async def test_the_next_session_has_the_new_rosters_and_open_ones_keep_theirs(start_sidecar: StartSidecar) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+import aiohttp
 from msgspec import Struct
 
 from voicegw_sidecar import tasks
@@ -24,6 +25,7 @@ from voicegw_sidecar.settings import load_settings
 from voicegw_sidecar.simulator import Script, Simulator
 from voicegw_sidecar.simulator.agents import (
     Address,
+    Before,
     Conduct,
     Progress,
     ProgressKind,
@@ -50,14 +52,32 @@ projects:
     routing:
       budget_ms: 1200
       rosters: {{stt: [deepgram, assemblyai], llm: [groq, openai], tts: [cartesia, elevenlabs]}}
-  globex: {{name: Globex, tags: [staging], daily_budget: 5.00}}
-  initech: {{name: Initech, tags: [development]}}
+    branding: {{product_name: AcmeVoice, accent_color: "#FF6633", logo: acme.svg}}
+  globex:
+    name: Globex
+    description: Its provider fails now and then.
+    tags: [staging]
+    daily_budget: 5.00
+    budget_action: block
+    routing: {{budget_ms: 900, rosters: {{stt: [deepgram], llm: [openai], tts: [cartesia, deepgram]}}}}
+  initech:
+    name: Initech
+    description: Its latency budget is tighter than any route.
+    tags: [development]
+    routing: {{budget_ms: 500, rosters: {{stt: [deepgram], llm: [openai], tts: [cartesia, deepgram]}}}}
 providers:
   openai: {{base_url: "{openai}"}}
   deepgram: {{base_url: "{deepgram}"}}
   cartesia: {{base_url: "{cartesia}"}}
 cost_tracking: {{db_path: "{folder}/demo.db"}}
+sessions: {{idle_seconds: 15}}
+workers: {{rollup_interval_seconds: 20}}
 serve: {{port: {port}, drain_seconds: 1}}
+"""
+_LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">
+<rect width="64" height="64" rx="14" fill="#ff6633"/>
+<path d="M32 13 50 49H40l-8-17-8 17H14z" fill="#ffffff"/>
+</svg>
 """
 
 
@@ -103,7 +123,8 @@ async def _demo(folder: Path, port: int, agents: int, out: TextIO) -> None:
         addresses = {name: simulator.base_url(name) for name in ("openai", "deepgram", "cartesia")}
         config = folder / "voicegw.yaml"
         config.write_text(_CONFIG.format(folder=folder, port=port, **addresses), encoding="utf-8")
-        async with running(load_settings(str(config), {})) as sidecar:
+        (folder / "acme.svg").write_text(_LOGO, encoding="utf-8")
+        async with running(load_settings(str(config), {})) as sidecar, aiohttp.ClientSession() as http:
             _introduce(sidecar, agents, out)
             counted = Counted()
             work = [tasks.spawn(_report(sidecar, counted, out), name="demo report")] if agents else []
@@ -111,7 +132,7 @@ async def _demo(folder: Path, port: int, agents: int, out: TextIO) -> None:
                 talk = run_agents(
                     _address(sidecar.addresses[0]),
                     projects=PROJECTS, count=agents, stop=stop, on_progress=counted.note,
-                    conduct=Conduct(barge_in_share=0.35),
+                    conduct=Conduct(barge_in_share=0.35), before=_opener(http, sidecar.addresses[0]),
                 )  # fmt: skip
                 work.append(tasks.spawn(talk, name="demo agents"))
             await stop.wait()
@@ -125,6 +146,18 @@ def _address(origin: str) -> Address:
     """One project's agents name no session, as most agents do: the sidecar finds out which calls belong together."""
     named = sidecar_address(origin)
     return lambda project, session: f"{origin}/p/{project}" if project == NAMELESS_PROJECT else named(project, session)
+
+
+def _opener(http: aiohttp.ClientSession, origin: str) -> Before:
+    """The other projects' agents open each session first, as agents do that ask for a route."""
+
+    async def opened(project: str, session: str) -> None:
+        if project != NAMELESS_PROJECT:
+            body = {"project": project, "session_id": session}
+            async with http.post(f"{origin}/v1/sessions", json=body) as response:
+                await response.read()
+
+    return opened
 
 
 def _introduce(sidecar: Running, agents: int, out: TextIO) -> None:

@@ -93,6 +93,17 @@ class NoRoute(SidecarError):
     status = 409
 
 
+class TooManyGuesses(SidecarError):
+    """Wrong keys came from this address too often; ``wait_s`` is when the next may be tried."""
+
+    code = "too_many_guesses"
+    status = 429
+
+    def __init__(self, message: str, wait_s: float) -> None:
+        super().__init__(message)
+        self.headers = (("Retry-After", str(max(1, round(wait_s)))),)
+
+
 class Conflict(SidecarError):
     """What is to be made exists already, or a name means more than one thing."""
 

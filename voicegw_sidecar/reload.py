@@ -11,12 +11,13 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from aiohttp import web
 from msgspec.structs import replace
 
-from voicegw_sidecar.app import put_in_force
+from voicegw_sidecar.brands import FileLogos, read_file_logos
 from voicegw_sidecar.config import Config, Loaded
+from voicegw_sidecar.config.visible import differences
 from voicegw_sidecar.errors import ConfigError
+from voicegw_sidecar.operating.commit import Change, audit_statement
 from voicegw_sidecar.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -24,28 +25,36 @@ logger = logging.getLogger(__name__)
 WATCH_S = 1.0
 
 
-async def reload(app: web.Application, runtime: Runtime, read: Callable[[], Loaded]) -> None:
+async def reload(runtime: Runtime, read: Callable[[], Loaded]) -> None:
     """Read the configuration again and put it in force, or say why not."""
     try:
-        loaded = await asyncio.to_thread(_read_regular, runtime.config_path, read)
+        loaded, logos = await asyncio.to_thread(_read_regular, runtime.loaded.path, read)
     except ConfigError as error:
         runtime.config_error = error.message
         logger.error("configuration refused, the running one stays", extra={"reason": error.message})
         return
-    config, waiting = running_with(runtime.catalog.config, loaded.config)
+    old, config = runtime.loaded.config, loaded.config
+    config, waiting = running_with(old, config)
     runtime.config_error = None
     runtime.waiting_for_restart = waiting
-    put_in_force(app, runtime, replace(loaded, config=config))
+    runtime.loaded = replace(loaded, config=config)
+    runtime.brands.file_logos = logos
+    runtime.put_in_force()
+    before, after = differences(old, config)
+    if before != after:
+        change = Change("the configuration file", "configuration.reload", None, before, after)
+        runtime.store.execute(audit_statement(runtime, change))
     logger.info("configuration reloaded", extra={"projects": len(config.projects)})
     if waiting:
         logger.warning("changed, but in force only after a restart", extra={"keys": ", ".join(waiting)})
 
 
-def _read_regular(path: Path | None, read: Callable[[], Loaded]) -> Loaded:
+def _read_regular(path: Path | None, read: Callable[[], Loaded]) -> tuple[Loaded, FileLogos]:
     """Read a file again, but no pipe: that would wait for a writer, and every later reload with it."""
     if path is not None and path.exists() and not path.is_file():
         raise ConfigError(str(path), "expected a file; only at the start may it be anything else")
-    return read()
+    loaded = read()
+    return loaded, read_file_logos(loaded.config.projects.values())
 
 
 def running_with(old: Config, new: Config) -> tuple[Config, tuple[str, ...]]:
@@ -69,9 +78,9 @@ def running_with(old: Config, new: Config) -> tuple[Config, tuple[str, ...]]:
     return kept, tuple(name for name, is_changed in changed.items() if is_changed)
 
 
-async def watch(app: web.Application, runtime: Runtime, read: Callable[[], Loaded]) -> None:
+async def watch(runtime: Runtime, read: Callable[[], Loaded]) -> None:
     """Reload whenever the file has changed and been left alone for a moment, until cancelled."""
-    path = runtime.config_path
+    path = runtime.loaded.path
     if path is None:
         logger.warning("there is no configuration file to watch")
         return
@@ -92,4 +101,4 @@ async def watch(app: web.Application, runtime: Runtime, read: Callable[[], Loade
         before = now
         if is_whole and now != known:
             known = now
-            await reload(app, runtime, read)
+            await reload(runtime, read)

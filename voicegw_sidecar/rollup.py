@@ -34,6 +34,8 @@ class Rollup:
         for row in stored:
             self._observed.setdefault(row.project, {})[row.key] = row.observed
         self._windows = windows_of(newest)
+        self.rolled_up_ns: int | None = None
+        """When this process last rolled up, wall clock."""
 
     def seen(self, project: str) -> Seen:
         """Return what was observed in a project."""
@@ -61,6 +63,7 @@ class Rollup:
             found = Observed(row.p50_ms, row.p95_ms, row.sample_count)
             observed.setdefault(row.project, {})[row.modality, row.provider, row.model] = found
         self._observed = observed
+        self.rolled_up_ns = end_ns
         start, end = _iso(start_ns), _iso(end_ns)
         await self._store.committed(FORGET_OBSERVATIONS, *(observe(row, start, end, end) for row in rows))
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
+from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from voicegw_sidecar.access import Access
 from voicegw_sidecar.agent_keys import AgentKeys
+from voicegw_sidecar.brands import Brands
 from voicegw_sidecar.budgets import Budgets
 from voicegw_sidecar.clock import Clock
-from voicegw_sidecar.config.catalog import Catalog
+from voicegw_sidecar.config import Catalog, Loaded
 from voicegw_sidecar.jobs import Jobs
 from voicegw_sidecar.ledger.prices import PriceBook
+from voicegw_sidecar.managed_projects import Judged
 from voicegw_sidecar.rollup import Rollup
 from voicegw_sidecar.sessions import Sessions
+from voicegw_sidecar.shares import Shares
+from voicegw_sidecar.sign_ins import Guesses, SignIns
 from voicegw_sidecar.store.database import Store
+from voicegw_sidecar.store.operator_records import ManagedRow
+
+
+def _not_yet() -> None:
+    """The application that puts things in force is not there yet; it begins with what is there."""
 
 
 class Runtime(Struct):
@@ -25,9 +35,12 @@ class Runtime(Struct):
     What the configuration says is replaced as a whole by a reload, between two calls and never within one.
     """
 
+    loaded: Loaded
+    """The configuration file in force, and the variables it was read with."""
+    managed: dict[str, ManagedRow]
+    """The projects made at run time, by id; which of them are in force, `judged` says."""
+    judged: Judged
     catalog: Catalog
-    config_path: Path | None
-    not_in_force: tuple[str, ...]
     access: Access
     agent_keys: AgentKeys
     clock: Clock
@@ -38,8 +51,17 @@ class Runtime(Struct):
     store: Store
     sessions: Sessions
     rollup: Rollup
+    brands: Brands
+    shares: Shares
+    sign_ins: SignIns
+    guesses: Guesses
+    signing_key: bytes
     started_ns: int
     """Monotonic."""
+    changing: asyncio.Lock
+    """Held by whoever changes projects or brands, from reading what is there until it is in force."""
+    put_in_force: Callable[[], None] = _not_yet
+    """Lets the next call have what ``loaded`` and ``managed`` say."""
     is_ready: bool = False
     is_draining: bool = False
     config_error: str | None = None

@@ -84,10 +84,10 @@ async def serve(
 
         async def read_again() -> None:
             async with reloading:
-                await reload(sidecar.app, sidecar.runtime, read)
+                await reload(sidecar.runtime, read)
 
         loop.add_signal_handler(signal.SIGHUP, lambda: tasks.spawn(read_again(), name="reload"))
-        watching = tasks.spawn(watch(sidecar.app, sidecar.runtime, read), name="watch") if is_watching else None
+        watching = tasks.spawn(watch(sidecar.runtime, read), name="watch") if is_watching else None
         announce(sidecar)
         await stop.wait()
         if watching is not None:

@@ -9,7 +9,7 @@ from voicegw_sidecar.meter.timed import Turn
 from voicegw_sidecar.meter.turns import summary, turns
 from voicegw_sidecar.store.queries.sessions import members
 from voicegw_sidecar.store.session_records import SessionRow
-from voicegw_sidecar.terms import Status
+from voicegw_sidecar.terms import FAILED, Status
 
 
 def closed_row(connection: apsw.Connection, row: SessionRow, ended_ns: int) -> tuple[SessionRow, list[Turn]]:
@@ -37,5 +37,6 @@ def figures(connection: apsw.Connection, row: SessionRow) -> tuple[SessionRow, l
         interruptions=sums.interruptions,
         user_talk_s=sums.user_talk_s,
         agent_talk_s=sums.agent_talk_s,
+        failures=sum(member.timed.status in FAILED for member in found),
     )
     return done, told

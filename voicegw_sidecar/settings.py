@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
-from voicegw_sidecar.config import BuiltinProvider, Catalog, Config, Loaded, examine, load
+from voicegw_sidecar.config import BuiltinProvider, Catalog, Config, Loaded, Project, examine, load
 from voicegw_sidecar.errors import ConfigError
 from voicegw_sidecar.ledger.prices import PriceBook, Priced, Rates, read_supplement
 from voicegw_sidecar.providers import ALL, BY_ID
@@ -26,9 +27,9 @@ def examine_settings(explicit_path: str | None, environ: Mapping[str, str]) -> t
     return examine(explicit_path, environ, Path.cwd(), BUILTIN)
 
 
-def catalog_of(config: Config) -> Catalog:
+def catalog_of(config: Config, managed: Iterable[Project] = ()) -> Catalog:
     """Return the snapshot that is asked at run time."""
-    return Catalog(config, BUILTIN)
+    return Catalog(config, BUILTIN, managed)
 
 
 def price_book(config: Config) -> PriceBook:
@@ -37,7 +38,13 @@ def price_book(config: Config) -> PriceBook:
     overrides = {
         model: Rates(**{name: getattr(override, name) for name in names}) for model, override in config.prices.items()
     }
-    return PriceBook(overrides, read_supplement(package_file("data/price_supplement.json").read_bytes()))
+    return PriceBook(overrides, _supplement())
+
+
+@lru_cache(maxsize=1)
+def _supplement() -> dict[str, Rates]:
+    """Read the supplement once: later, projects are put in force on the event loop."""
+    return read_supplement(package_file("data/price_supplement.json").read_bytes())
 
 
 def price_of(prices: PriceBook, row: ExchangeRow) -> Cost:

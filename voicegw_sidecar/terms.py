@@ -51,6 +51,10 @@ class Status(enum.StrEnum):
     """Metering failed; the bytes went through and were only counted."""
 
 
+FAILED = frozenset({Status.REFUSED, Status.UPSTREAM_ERROR, Status.PARTIAL, Status.INTERRUPTED, Status.DEGRADED})
+"""How an exchange ended that did not do what it was for; leaving early (``cancelled``) is the agent's right."""
+
+
 class FirstBasis(enum.StrEnum):
     """Where the end of speech behind a speech-to-text ``first_ms`` came from."""
 
@@ -80,6 +84,16 @@ class SessionOrigin(enum.StrEnum):
     """A call named it: in the path, a header or a LiveKit job id."""
     INFERRED = "inferred"
     """Nothing named it: calls were found to belong together."""
+
+
+class SessionOutcome(enum.StrEnum):
+    """How a session stands: what lists of sessions are filtered by."""
+
+    OPEN = "open"
+    OK = "ok"
+    """Closed, and none of its exchanges failed."""
+    ERRORS = "errors"
+    """Closed, and some of its exchanges failed."""
 
 
 class Basis(enum.StrEnum):

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from voicegw_sidecar.access import Role
 from voicegw_sidecar.errors import SidecarError
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.terms import NANO_PER_USD, NS_PER_S
@@ -15,6 +16,21 @@ from voicegw_sidecar.terms import NANO_PER_USD, NS_PER_S
 RUNTIME = web.AppKey("runtime", Runtime)
 AGENT_PROJECT = web.RequestKey("agent_project", str)
 """The project whose agent key a request of the control plane presents; it sees nothing of any other."""
+
+
+class Visitor(Struct, frozen=True):
+    """Who asks something of the control plane, as `guard` found out."""
+
+    role: Role
+    actor: str
+    """What the log of changes calls them; never a key."""
+    project: str | None = None
+    """The one project there is for somebody with a share link; None for all others."""
+    is_signed_in: bool = False
+    """True where a cookie says so: then there is something to sign out of."""
+
+
+VISITOR = web.RequestKey("visitor", Visitor)
 
 
 class ErrorDetail(Struct, frozen=True):
@@ -47,6 +63,7 @@ def error_answer(error: SidecarError) -> web.Response:
     kind = "invalid_request_error" if error.status < 500 else "server_error"
     response = answer(ErrorAnswer(ErrorDetail(error.message, kind, error.code)), error.status)
     response.headers["X-VoiceGW-Error"] = error.code
+    response.headers.extend(error.headers)
     if not error.retry_helps:
         response.headers["x-should-retry"] = "false"
     if error.status == 401:

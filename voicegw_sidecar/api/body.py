@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -16,7 +16,7 @@ T = TypeVar("T", bound=Struct)
 LIMIT_BYTES = 64 * 1024
 
 
-async def json_body(request: web.Request, shape: type[T]) -> T:
+async def json_object(request: web.Request) -> dict[str, Any]:
     """Read a JSON object; raises `UnsupportedType`, `TooLarge` or `BadRequest`."""
     if request.content_type != "application/json":
         raise UnsupportedType(f"found a body of type {request.content_type[:80]!r}, expected application/json")
@@ -31,6 +31,12 @@ async def json_body(request: web.Request, shape: type[T]) -> T:
         raise BadRequest("body: found no JSON, expected a JSON object") from None
     if not isinstance(found, dict):
         raise BadRequest(f"body: found {_kind(found)}, expected a JSON object")
+    return found
+
+
+async def json_body(request: web.Request, shape: type[T]) -> T:
+    """Read a JSON object of texts and whole numbers as ``shape`` has them; raises as `json_object` does."""
+    found = await json_object(request)
     names = shape.__struct_encode_fields__
     for name in found:
         if name not in names:
@@ -38,9 +44,19 @@ async def json_body(request: web.Request, shape: type[T]) -> T:
             hint = f"; did you mean {close[0]}?" if close else ""
             raise BadRequest(f"{name[:40]}: unknown field, expected {' or '.join(names)}{hint}")
     for name, value in found.items():
-        if value is not None and not isinstance(value, str):
-            raise BadRequest(f"{name}: found {_kind(value)}, expected text")
-    return msgspec.convert(found, shape)
+        kind = int if _is_whole(shape, name) else str
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            wanted = "a whole number" if kind is int else "text"
+            raise BadRequest(f"{name}: found {_kind(value)}, expected {wanted}")
+    try:
+        return msgspec.convert(found, shape)
+    except msgspec.ValidationError:
+        missing = [field.encode_name for field in msgspec.structs.fields(shape) if field.required]
+        raise BadRequest(f"body: expected {' and '.join(missing)}") from None
+
+
+def _is_whole(shape: type[Struct], name: str) -> bool:
+    return any(field.encode_name == name and field.type is int for field in msgspec.structs.fields(shape))
 
 
 def _kind(found: object) -> str:

@@ -59,5 +59,9 @@ def readiness_of(runtime: Runtime) -> Readiness:
         degraded.append(f"{state.rejected_rows} rows were refused by the database")
     if runtime.config_error is not None:
         degraded.append("the configuration file was refused and the one before it is in force; see /v1/status")
+    if runtime.judged.faults:
+        degraded.append(f"{len(runtime.judged.faults)} projects made at run time are not in force; see /v1/status")
+    if runtime.brands.file_logos.faults:
+        degraded.append("a logo of the configuration file cannot be used; see /v1/status")
     status = "unready" if stopping else "degraded" if degraded else "ready"
     return Readiness(status, stopping + degraded, state.waiting_rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -21,14 +21,20 @@ class Parameters:
     """The query of one request; made with the names it may have."""
 
     def __init__(self, request: web.Request, *names: str) -> None:
-        self._query = request.query
+        self._query: Mapping[str, str] = request.query
         for name in self._query:
             if name not in names:
                 close = difflib.get_close_matches(name, names, 1)
                 hint = f"; did you mean {close[0]}?" if close else ""
                 raise BadRequest(f"{name[:40]}: unknown parameter, expected {_listed(names)}{hint}")
-            if len(self._query.getall(name)) > 1:
+            if len(request.query.getall(name)) > 1:
                 raise BadRequest(f"{name}: given more than once, expected once")
+
+    def without_blanks(self) -> Parameters:
+        """Return the parameters as a form on a page means them: a field that was left empty is not there."""
+        bare = object.__new__(Parameters)
+        bare._query = {name: value for name, value in self._query.items() if value}
+        return bare
 
     def choice(self, name: str, allowed: Collection[str]) -> str | None:
         """Return one of ``allowed``, or None where the parameter is absent."""

@@ -1,4 +1,4 @@
-"""Projects and how they stand today: ``GET /v1/projects`` and ``GET /v1/projects/{id}``."""
+"""Projects and how they stand today: ``GET /v1/projects`` and ``GET /v1/projects/{id}``. Changing them is elsewhere."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def project_view(project: Project) -> ProjectView:
         budget_action=project.budget_action,
         tags=list(project.tags),
         accent=accent_for(project.tags),
-        source="yaml",
+        source="db" if project.is_managed else "yaml",
         routing=RoutingView(routing.budget_ms, routing.fallback_to_fastest, routing.failover, routing.policy, rosters),
         providers=sorted(project.providers),
         agent_keys=len(project.agent_keys) + len(project.agent_key_envs),

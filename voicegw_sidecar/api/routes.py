@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from voicegw_sidecar.api import costs, health, logs, projects, routing, sessions, status
+from voicegw_sidecar.api import (
+    branding,
+    changes,
+    costs,
+    health,
+    logs,
+    managed_projects,
+    projects,
+    routing,
+    sessions,
+    shares,
+    status,
+)
 
 
 def open_routes() -> list[web.RouteDef]:
@@ -20,9 +32,20 @@ def api_routes() -> list[web.RouteDef]:
         web.get("/v1/costs/daily", costs.daily_costs),
         web.get("/v1/logs", logs.logs),
         web.get("/v1/projects", projects.projects),
+        web.post("/v1/projects", managed_projects.create),
         web.get("/v1/projects/{id}", projects.project),
+        web.patch("/v1/projects/{id}", managed_projects.patch),
+        web.delete("/v1/projects/{id}", managed_projects.delete),
         web.get("/v1/sessions", sessions.listing),
+        web.get("/v1/changes", changes.changes),
         web.get("/api/routing", routing.routing),
+        web.get("/api/projects/{id}/branding", branding.show),
+        web.post("/api/projects/{id}/branding", branding.merge),
+        web.delete("/api/projects/{id}/branding", branding.clear),
+        web.post("/api/projects/{id}/branding/logo", branding.set_logo),
+        web.get("/api/shares", shares.listing),
+        web.post("/api/shares", shares.create),
+        web.delete("/api/shares/{id}", shares.revoke),
     ]
 
 

@@ -26,7 +26,7 @@ from voicegw_sidecar.session_figures import figures
 from voicegw_sidecar.sessions import Session
 from voicegw_sidecar.store.queries import sessions as queries
 from voicegw_sidecar.store.session_records import SessionRow
-from voicegw_sidecar.terms import ROUTED, Modality, SessionOrigin
+from voicegw_sidecar.terms import ROUTED, Modality, SessionOrigin, SessionOutcome
 
 _CLOSE_S = 5.0
 _ID_WORDS = "up to 64 letters, digits and _ . : -, first a letter or digit"
@@ -125,6 +125,8 @@ class SessionEntry(Struct, frozen=True, omit_defaults=True):
     interruptions: int | None
     user_talk_s: float | None
     agent_talk_s: float | None
+    outcome: SessionOutcome
+    failures: int | None
     turns: list[TurnEntry] | UnsetType = UNSET
 
 
@@ -167,11 +169,20 @@ async def begin(request: web.Request) -> web.Response:
 
 
 async def listing(request: web.Request) -> web.Response:
-    """``GET /v1/sessions?project=&before=&limit=``"""
-    parameters = Parameters(request, "project", "before", "limit")
+    """``GET /v1/sessions?project=&outcome=&overrun=&before=&limit=``"""
+    parameters = Parameters(request, "project", "outcome", "overrun", "before", "limit")
     runtime = request.app[RUNTIME]
     project, before, limit = parameters.project(runtime), parameters.cursor("before"), parameters.limit()
-    return answer(await runtime.store.read(listed_sessions, project, before, limit))
+    return answer(await runtime.store.read(listed_sessions, project, before, limit, among(parameters)))
+
+
+def among(parameters: Parameters) -> queries.Among:
+    """Read which sessions are asked for; the page takes the same words."""
+    outcome = parameters.choice("outcome", [one.value for one in SessionOutcome])
+    is_overrun = parameters.choice("overrun", ("true", "false"))
+    return queries.Among(
+        None if outcome is None else SessionOutcome(outcome), None if is_overrun is None else is_overrun == "true"
+    )
 
 
 async def one(request: web.Request) -> web.Response:
@@ -200,9 +211,11 @@ async def close(request: web.Request) -> web.Response:
     return answer(await runtime.store.read(session_entry, row))
 
 
-def listed_sessions(connection: apsw.Connection, project: str | None, before: str | None, limit: int) -> SessionList:
-    """Put a page of sessions in its outside form; the command line and the page show the same."""
-    found = queries.sessions(connection, project, before, limit)
+def listed_sessions(
+    connection: apsw.Connection, project: str | None, before: str | None, limit: int, among: queries.Among = queries.ANY
+) -> SessionList:
+    """Put a page of sessions in its outside form; the command line shows the same."""
+    found = queries.sessions(connection, project, before, limit, among=among)
     return SessionList([_entry(row if row.ended_ns else _so_far(connection, row)) for row in found.rows], found.next)
 
 
@@ -241,8 +254,16 @@ def _entry(row: SessionRow, turns: list[TurnEntry] | UnsetType = UNSET) -> Sessi
         predicted_ms=row.predicted_ms, budget_ms=row.budget_ms, budget_ms_used=row.budget_ms_used,
         budget_overrun=row.budget_overrun, cost_usd=usd(row.cost_nanousd), unpriced=row.unpriced,
         exchanges=row.exchanges, turn_count=row.turns, interruptions=row.interruptions,
-        user_talk_s=row.user_talk_s, agent_talk_s=row.agent_talk_s, turns=turns,
+        user_talk_s=row.user_talk_s, agent_talk_s=row.agent_talk_s, outcome=outcome_of(row), failures=row.failures,
+        turns=turns,
     )  # fmt: skip
+
+
+def outcome_of(row: SessionRow) -> SessionOutcome:
+    """Say how a session stands."""
+    if row.ended_ns is None:
+        return SessionOutcome.OPEN
+    return SessionOutcome.ERRORS if row.failures else SessionOutcome.OK
 
 
 def _turn(turn: Turn) -> TurnEntry:

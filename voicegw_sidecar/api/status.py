@@ -60,6 +60,9 @@ class Status(Struct, frozen=True):
     config_error: str | None
     keys_waiting_for_restart: list[str]
     keys_not_in_force: list[str]
+    projects_not_in_force: dict[str, str]
+    """Projects made at run time that cannot be in force, and why."""
+    logo_errors: dict[str, str]
     timezone: str
     default_project: str
     cost_tracking: bool
@@ -78,10 +81,12 @@ async def status(request: web.Request) -> web.Response:
     return answer(
         Status(
             version=__version__,
-            config_path=None if runtime.config_path is None else str(runtime.config_path),
+            config_path=None if runtime.loaded.path is None else str(runtime.loaded.path),
             config_error=runtime.config_error,
             keys_waiting_for_restart=list(runtime.waiting_for_restart),
-            keys_not_in_force=list(runtime.not_in_force),
+            keys_not_in_force=list(runtime.loaded.not_in_force),
+            projects_not_in_force=projects_not_in_force(runtime),
+            logo_errors=dict(runtime.brands.file_logos.faults),
             timezone=config.timezone,
             default_project=config.default_project,
             cost_tracking=config.cost_tracking.enabled,
@@ -96,6 +101,12 @@ async def status(request: web.Request) -> web.Response:
             ),
         )
     )  # fmt: skip
+
+
+def projects_not_in_force(runtime: Runtime) -> dict[str, str]:
+    """Return the projects made at run time that are not in force, and why."""
+    shadowed = "the configuration file has a project of this id, and that one is in force"
+    return {**dict.fromkeys(runtime.judged.shadowed, shadowed), **runtime.judged.faults}
 
 
 def _providers(runtime: Runtime) -> dict[str, ProviderStatus]:

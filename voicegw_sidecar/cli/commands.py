@@ -12,7 +12,7 @@ import apsw
 from msgspec import Struct
 
 from voicegw_sidecar import __version__
-from voicegw_sidecar.cli import check, costs, logs, projects, route, server, sessions
+from voicegw_sidecar.cli import brand, check, costs, logs, projects, route, server, sessions, share
 from voicegw_sidecar.errors import BadRequest, ConfigError, NotFound, SidecarError
 
 DONE, NO, WRONG = 0, 1, 2
@@ -36,6 +36,8 @@ COMMANDS = (
     Command("projects", "list projects and what they spent today", projects.add_options, projects.projects),
     Command("costs", "show what was spent", costs.add_options, costs.costs),
     Command("logs", "list exchanges, newest first", logs.add_options, logs.logs),
+    Command("brand", "set, show or clear a project's look", brand.add_options, brand.brand),
+    Command("share", "make, list or revoke links that show one project", share.add_options, share.share),
 )
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from voicegw_sidecar.cli.database import settings_of
+from voicegw_sidecar.cli.database import joined_catalog, settings_of
 from voicegw_sidecar.cli.output import UNKNOWN, say, say_json, say_table
 from voicegw_sidecar.config import Catalog
 from voicegw_sidecar.settings import catalog_of
@@ -121,11 +121,14 @@ def _opened(options: argparse.Namespace) -> _Known:
     from voicegw_sidecar.store.database import read_once
     from voicegw_sidecar.store.queries.latencies import newest_samples, observations, observed_of, windows_of
 
-    catalog, project = catalog_of(settings_of(options).config), options.project
-    catalog.project(project)
-    path, now_ns = catalog.config.cost_tracking.db_path, time.time_ns()
+    loaded, project = settings_of(options), options.project
+    path, now_ns = loaded.config.cost_tracking.db_path, time.time_ns()
     if not path.exists():
+        catalog = catalog_of(loaded.config)
+        catalog.project(project)
         return _Known(catalog, [], Seen({}, Window(), now_ns))
+    catalog = read_once(path, lambda connection: joined_catalog(loaded, connection))
+    catalog.project(project)
     found = read_once(path, observations)
     newest = read_once(path, newest_samples, first_id_at(now_ns - WINDOW_NS), adaptive_projects(catalog))
     windows = windows_of(newest)

@@ -7,6 +7,7 @@ Imports nothing of the sidecar but ``terms`` and ``errors``; the built-in provid
 from voicegw_sidecar.config.catalog import Catalog, ProviderSettings, Timeouts, accent_for
 from voicegw_sidecar.config.check import check_all, check_document
 from voicegw_sidecar.config.load import Loaded, examine, load
+from voicegw_sidecar.config.managed import read_managed
 from voicegw_sidecar.config.rule import unexposed
 from voicegw_sidecar.config.schema import BuiltinProvider, Config, Project
 
@@ -23,5 +24,6 @@ __all__ = [
     "check_document",
     "examine",
     "load",
+    "read_managed",
     "unexposed",
 ]

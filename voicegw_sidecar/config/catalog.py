@@ -1,12 +1,12 @@
 """The configuration as the running sidecar asks it: projects, and providers as a project sees them.
 
-An immutable snapshot; a reload makes a new one, and whoever holds the old one finishes with it. Holds no
-state of providers and knows no database project.
+An immutable snapshot; a reload, or a project made at run time, makes a new one, and whoever holds the old one finishes
+with it. Holds no state of providers; where the file and the database both have a project, the file's is in force.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -58,15 +58,17 @@ class Catalog:
 
     __slots__ = ("_builtin", "_config", "_projects")
 
-    def __init__(self, config: Config, builtin: Mapping[str, BuiltinProvider]) -> None:
+    def __init__(self, config: Config, builtin: Mapping[str, BuiltinProvider], managed: Iterable[Project] = ()) -> None:
         self._config = config
         self._builtin = MappingProxyType(dict(builtin))
         projects = {BUILTIN_PROJECT: Project(id=BUILTIN_PROJECT), **config.projects}
+        for project in managed:
+            projects.setdefault(project.id, project)
         self._projects = MappingProxyType(projects)
 
     @property
     def config(self) -> Config:
-        """The configuration this snapshot is of."""
+        """The configuration file this snapshot is of; without the projects made at run time."""
         return self._config
 
     @property
@@ -98,7 +100,8 @@ class Catalog:
 
         Raises :class:`UnknownProject` and :class:`UnknownProvider`.
         """
-        own = self.project(project_id).providers.get(provider_id, NO_ENTRY)
+        project = self.project(project_id)
+        own = project.providers.get(provider_id, NO_ENTRY)
         top = self._config.providers.get(provider_id, NO_ENTRY)
         builtin = self._builtin.get(provider_id)
         base_url = own.base_url or top.base_url or (builtin.base_url if builtin else None)
@@ -111,7 +114,8 @@ class Catalog:
         return ProviderSettings(
             id=provider_id,
             base_url=base_url,
-            api_key=own.api_key or top.api_key,
+            # an address that was given at run time is sent no key of the file: whoever may call the API could read it
+            api_key=own.api_key if project.is_managed and own.base_url else own.api_key or top.api_key,
             dialect=None if builtin else own.dialect or top.dialect,
             is_local=builtin.is_local if builtin else False,
             include_usage=_first(own.include_usage, top.include_usage, True),

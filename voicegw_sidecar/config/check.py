@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct, structs
 
 from voicegw_sidecar.config.kind import Kind, Mismatch, did_you_mean, expected, joined
 from voicegw_sidecar.config.rule import broken_rules
-from voicegw_sidecar.config.schema import FROM_KEY, Auth, BuiltinProvider, Config
+from voicegw_sidecar.config.schema import FROM_KEY, Auth, BuiltinProvider, Config, Project
 from voicegw_sidecar.config.substitute import substitute
 from voicegw_sidecar.errors import ConfigError
 
@@ -38,6 +38,13 @@ def check_document(
         ),
     )
     return config, walk.errors + list(broken_rules(config, builtin))
+
+
+def check_project(document: object, project_id: str) -> tuple[Project, list[ConfigError]]:
+    """Read one project's section; ``${NAME}`` in it stays as it stands. What it says against others is ``rule``'s."""
+    walk = _Walk(None)
+    project = walk.struct(Project, document, f"projects.{project_id}")
+    return structs.replace(project, id=project_id), walk.errors
 
 
 def check_all(

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 NOT_IN_FORCE = (
     # Operations.
-    "projects.*.branding",
     "storage.retention_days",
     "serve.health_port",
-    "serve.trusted_proxies",
     "alerts",
     "otlp",
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from voicegw_sidecar.config.address import Host
 from voicegw_sidecar.config.check import check_document
@@ -34,6 +34,11 @@ class Loaded(Struct, frozen=True):
     """The file it was read from; None if there is none."""
     not_in_force: tuple[str, ...]
     """Dotted keys that the file sets and that this version does not act on yet."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """The variables it was read with: projects made at run time name some of them."""
+
+    def __repr__(self) -> str:
+        return f"Loaded({self.path})"  # the environment holds keys
 
 
 def load(
@@ -59,7 +64,7 @@ def examine(
     overlay = _Overlay(environ)
     config = overlay.applied(config)
     errors += overlay.errors
-    config, missing = _with_agent_keys(config, environ)
+    config, missing = with_agent_keys(config, environ)
     errors += missing
     told = {str(error) for error in errors}
     errors += [error for error in shared_keys(config) if str(error) not in told]
@@ -70,7 +75,7 @@ def examine(
         config = _with_full_paths(config, environ, cwd, path)
     except ConfigError as error:
         errors.append(error)
-    return Loaded(config, path, keys_not_in_force(document)), errors
+    return Loaded(config, path, keys_not_in_force(document), environ), errors
 
 
 def _read(explicit_path: str | None, environ: Mapping[str, str], cwd: Path) -> tuple[Path | None, bytes]:
@@ -144,7 +149,7 @@ def _with_full_paths(config: Config, environ: Mapping[str, str], cwd: Path, file
     return structs.replace(config, cost_tracking=tracking, projects=projects)
 
 
-def _with_agent_keys(config: Config, environ: Mapping[str, str]) -> tuple[Config, list[ConfigError]]:
+def with_agent_keys(config: Config, environ: Mapping[str, str]) -> tuple[Config, list[ConfigError]]:
     """Return the configuration with the agent keys that variables hold among the others."""
     errors: list[ConfigError] = []
     projects = {}

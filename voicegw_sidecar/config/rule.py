@@ -24,7 +24,7 @@ def broken_rules(config: Config, builtin: Mapping[str, BuiltinProvider]) -> Iter
     """Yield every contradiction between keys."""
     yield from _default_project(config)
     for project in config.projects.values():
-        yield from _project(config, project, builtin)
+        yield from project_rules(config, project, builtin)
     yield from _further_providers("providers", config.providers, builtin, {})
     yield from _prices(config, builtin)
     yield from _ports(config)
@@ -62,7 +62,8 @@ def _default_project(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("default_project", reason)
 
 
-def _project(config: Config, project: Project, builtin: Mapping[str, BuiltinProvider]) -> Iterator[ConfigError]:
+def project_rules(config: Config, project: Project, builtin: Mapping[str, BuiltinProvider]) -> Iterator[ConfigError]:
+    """Yield what one project says against the rest of the configuration."""
     path = f"projects.{project.id}"
     yield from _further_providers(f"{path}.providers", project.providers, builtin, config.providers)
     known = {*builtin, *config.providers, *project.providers}

@@ -44,7 +44,7 @@ _PATIENCE = Seconds(above_zero=True)
 
 
 class FromKey:
-    """Marks a field that is filled from the mapping's key and may not be written inside it."""
+    """Marks a field that is filled from where the section stands and may not be written inside it."""
 
 
 FROM_KEY = FromKey()
@@ -123,13 +123,15 @@ class ThrottleTo(Struct, frozen=True):
     tts: Annotated[RosterEntry | None, Maybe(Entry(Modality.TTS))] = None
 
 
+PRODUCT_NAME = Text(1, 64)
+ACCENT_COLOR = Pattern("a colour such as #F63 or #FF6633", "#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
+
+
 class Branding(Struct, frozen=True):
     """How a project's pages look to its owner."""
 
-    product_name: Annotated[str | None, Maybe(Text(1, 64))] = None
-    accent_color: Annotated[
-        str | None, Maybe(Pattern("a colour such as #F63 or #FF6633", "#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})"))
-    ] = None
+    product_name: Annotated[str | None, Maybe(PRODUCT_NAME)] = None
+    accent_color: Annotated[str | None, Maybe(ACCENT_COLOR)] = None
     logo: Annotated[Path | None, Maybe(FilePath())] = None
 
 
@@ -149,6 +151,8 @@ class Project(Struct, frozen=True):
     routing: Routing = Routing()
     throttle_to: ThrottleTo = ThrottleTo()
     branding: Branding = Branding()
+    is_managed: Annotated[bool, FROM_KEY] = False
+    """Made at run time, in the database, and not written in the file."""
 
     @property
     def title(self) -> str:

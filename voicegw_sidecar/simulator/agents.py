@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import aiohttp
 import msgspec
@@ -23,6 +23,10 @@ _FAILURES_IN_A_ROW = 3
 
 Address = Callable[[str, str], str]
 """Gives the base address for a project and a session; ``/openai/v1/…`` and the like are appended."""
+
+
+Before = Callable[[str, str], Awaitable[None]]
+"""Is waited for before a session begins, with its project and its name."""
 
 
 class ProgressKind(enum.StrEnum):
@@ -85,6 +89,7 @@ async def run_agents(
     seed: int = 0,
     conduct: Conduct | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    before: Before | None = None,
 ) -> None:
     """Run ``count`` agents, spread over the projects, until ``stop``: an event, or seconds.
 
@@ -101,6 +106,7 @@ async def run_agents(
                 random=random.Random(f"{seed}/{index}"),  # noqa: S311 - a script, not a secret
                 conduct=conduct or Conduct(),
                 on_progress=on_progress or _ignore,
+                before=before,
             )
             _ = crew.start(agent.run(), name=f"scripted agent {index + 1}")
         if isinstance(stop, asyncio.Event):
@@ -123,6 +129,7 @@ class _Agent(Struct):
     random: random.Random
     conduct: Conduct
     on_progress: Callable[[Progress], None]
+    before: Before | None
 
     async def run(self) -> None:
         number = 0
@@ -136,6 +143,11 @@ class _Agent(Struct):
         deepgram_voice = self.random.random() < self.conduct.deepgram_voice_share
         base = self.address(self.project, session)
         failures = 0
+        if self.before is not None:
+            try:
+                await self.before(self.project, session)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                self._tell(ProgressKind.ERROR, session, error=_code(error))
         async with Conversation(self.http, base, self.project, session, deepgram_voice=deepgram_voice) as talk:
             for turn in range(1, self.random.randint(*self.conduct.turns) + 1):
                 try:

@@ -17,6 +17,7 @@ TURN_COLUMNS = tuple(name for name in Turn.__struct_fields__ if name != "unplaye
 SESSION_COLUMNS = (
     "uid", "project", "id", "origin", "started_ns", "budget_ms", "predicted_ms", "budget_overrun", "route", "ended_ns",
     "budget_ms_used", "cost_nanousd", "unpriced", "exchanges", "turns", "interruptions", "user_talk_s", "agent_talk_s",
+    "failures",
 )  # fmt: skip
 
 
@@ -42,6 +43,8 @@ class SessionRow(Struct, frozen=True):
     interruptions: int | None = None
     user_talk_s: float | None = None
     agent_talk_s: float | None = None
+    failures: int | None = None
+    """Exchanges that were refused, failed or broke off."""
 
 
 class ObservationRow(Struct, frozen=True):

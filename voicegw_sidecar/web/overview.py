@@ -1,97 +1,137 @@
-"""The first page, ``/``: today's spend and the latest exchanges, kept current by polling."""
+"""The first page, ``/``: today's spend and budgets, live sessions, the slowest leg now, and what is wrong."""
 
 from __future__ import annotations
 
+import apsw
 from aiohttp import web
 from msgspec import Struct
 
-from voicegw_sidecar.api.answers import RUNTIME
 from voicegw_sidecar.api.health import readiness_of
+from voicegw_sidecar.api.projects import WARNING_SHARE
+from voicegw_sidecar.ids import first_id_at
 from voicegw_sidecar.ledger.calendar import period_days
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.store.queries import costs, exchanges
+from voicegw_sidecar.store.queries.legs import Leg, legs_now
 from voicegw_sidecar.store.records import ExchangeRow
-from voicegw_sidecar.terms import Usage
-from voicegw_sidecar.web.render import page
+from voicegw_sidecar.terms import NS_PER_S, ROUTED, Modality
+from voicegw_sidecar.web.chrome import Choice, choice_of, listed_projects
+from voicegw_sidecar.web.render import show
+from voicegw_sidecar.web.visit import Visit, visit
 
-LATEST = 25
+LATEST = 12
+LIVE = 10
+NOW_S = 900
+"""How far back "now" reaches."""
 
 
-class ProjectSpend(Struct, frozen=True):
-    """One project's day; ``budget_percent`` is None without a budget."""
+class ProjectDay(Struct, frozen=True):
+    """One project's day; ``budget_percent`` is None without a budget, ``status`` a word of ``/v1/projects``."""
 
-    id: str
-    title: str
+    choice: Choice
     spent_nanousd: int
     requests: int
     budget_nanousd: int | None
     budget_percent: int | None
+    action: str
+    status: str
+
+
+class LiveSession(Struct, frozen=True):
+    """A session that is open; ``legs`` are provider names, None where nothing was used or picked yet."""
+
+    project: str
+    id: str
+    started_ns: int
+    legs: dict[Modality, str | None]
+    running: int
 
 
 class Overview(Struct, frozen=True):
     """What the page shows."""
 
     day: str
-    timezone: str
-    total_nanousd: int
-    requests: int
-    unpriced: int
-    projects: list[ProjectSpend]
+    total: costs.Entry
+    projects: list[ProjectDay]
+    live: list[LiveSession]
+    live_count: int
+    legs: list[Leg]
     latest: list[ExchangeRow]
     problems: list[str]
-    base_url: str
+
+    @property
+    def is_empty(self) -> bool:
+        """True where no call has ever come through."""
+        return not self.latest and not self.live
 
 
 async def overview(request: web.Request) -> web.Response:
     """``GET /``; asked by htmx, only the part that changes."""
-    is_poll = request.headers.get("HX-Request") == "true"
-    template = "parts/overview.html" if is_poll else "pages/overview.html"
-    shown = await overview_of(request.app[RUNTIME], f"{request.scheme}://{request.host}")
-    return page(request, template, {"overview": shown, "usage_of": usage_words})
+    seen = visit(request)
+    runtime, selected = seen.runtime, seen.project_id
+    now_ns = runtime.clock.wall_ns()
+    first, today = period_days("today", now_ns, runtime.zone)
+    live = [one for one in runtime.sessions.all_open() if selected in (None, one.project)]
+    newest = sorted(live, key=lambda one: one.started_ns, reverse=True)[:LIVE]
+    shown = [
+        LiveSession(
+            one.project, one.id, one.started_ns, {modality: _leg(one.route.get(modality)) for modality in ROUTED},
+            one.running,
+        )
+        for one in newest
+    ]  # fmt: skip
+    problems = [] if seen.is_shared else problems_of(runtime)
+
+    def build(connection: apsw.Connection) -> Overview:
+        spent = costs.spending(connection, first, today, selected)
+        return Overview(
+            day=today,
+            total=spent.total,
+            projects=_projects(seen, spent),
+            live=shown,
+            live_count=len(live),
+            legs=legs_now(connection, first_id_at(now_ns - NOW_S * NS_PER_S), selected),
+            latest=exchanges.exchanges(connection, exchanges.Filter(project=selected, limit=LATEST)).rows,
+            problems=problems,
+        )
+
+    return await show(seen, "parts/overview.html" if seen.is_part else "pages/overview.html", build, home="/")
 
 
-async def overview_of(runtime: Runtime, base_url: str) -> Overview:
-    """Collect what the page shows."""
-    first, today = period_days("today", runtime.clock.wall_ns(), runtime.zone)
-    spent = await runtime.store.read(costs.spending, first, today, None)
-    listing = await runtime.store.read(exchanges.exchanges, exchanges.Filter(limit=LATEST))
-    readiness = readiness_of(runtime)
-    return Overview(
-        day=today,
-        timezone=runtime.catalog.config.timezone,
-        total_nanousd=spent.total.nanousd,
-        requests=spent.total.requests,
-        unpriced=spent.total.unpriced,
-        projects=_projects(runtime, spent),
-        latest=listing.rows,
-        problems=readiness.reasons,
-        base_url=base_url,
-    )
+def problems_of(runtime: Runtime) -> list[str]:
+    """Return what an operator has to look at: what ``/ready`` says, and what of the configuration has no effect."""
+    found = list(readiness_of(runtime).reasons)
+    if runtime.config_error is not None:
+        found.append(runtime.config_error)
+    return [*found, *runtime.judged.faults.values(), *runtime.brands.file_logos.faults.values()]
 
 
-def _projects(runtime: Runtime, spent: costs.Spending) -> list[ProjectSpend]:
-    shown = []
-    for project in runtime.catalog.projects.values():
-        entry = spent.by_project.get(project.id, costs.Entry(0, 0, 0))
-        if project.id == "default" and not entry.requests and len(runtime.catalog.projects) > 1:
-            continue  # the built-in project is only of interest where something used it
-        budget = project.daily_budget_nanousd
-        percent = None if not budget else entry.nanousd * 100 // budget
-        shown.append(ProjectSpend(project.id, project.title, entry.nanousd, entry.requests, budget, percent))
-    return shown
+def _leg(leg: object) -> str | None:
+    used = getattr(leg, "used", ())
+    return used[0].partition("/")[0] if used else getattr(leg, "provider", None)
 
 
-def usage_words(usage: Usage) -> str:
-    """Say in words what an exchange used."""
-    words = []
-    if usage.input_tokens is not None or usage.output_tokens is not None:
-        sent = "?" if usage.input_tokens is None else f"{usage.input_tokens:,}"
-        answered = "?" if usage.output_tokens is None else f"{usage.output_tokens:,}"
-        words.append(f"{sent} → {answered} tokens")
-    if usage.audio_s is not None:
-        words.append(f"{usage.audio_s:.1f} s heard")
-    if usage.characters is not None:
-        words.append(f"{usage.characters:,} characters")
-    if usage.audio_out_s is not None:
-        words.append(f"{usage.audio_out_s:.1f} s spoken")
-    return ", ".join(words)
+def _projects(seen: Visit, spent: costs.Spending) -> list[ProjectDay]:
+    runtime, nothing = seen.runtime, costs.Entry(0, 0, 0)
+    found = [seen.project] if seen.project is not None else listed_projects(runtime)
+    days = []
+    for project in found:
+        entry = spent.by_project.get(project.id, nothing)
+        # the running sidecar's own count knows rows that still wait for the disk
+        spent_nanousd = max(entry.nanousd, runtime.budgets.standing(project.id).spent_nanousd)
+        budget_nanousd = project.daily_budget_nanousd
+        days.append(ProjectDay(
+            choice_of(project), spent_nanousd, entry.requests, budget_nanousd,
+            None if not budget_nanousd else spent_nanousd * 100 // budget_nanousd, project.budget_action.value,
+            status_of(spent_nanousd, budget_nanousd),
+        ))  # fmt: skip
+    return days
+
+
+def status_of(spent_nanousd: int, budget_nanousd: int | None) -> str:
+    """Say how a day stands: the word of ``/v1/projects``."""
+    if budget_nanousd is None:
+        return "unlimited"
+    if spent_nanousd >= budget_nanousd:
+        return "exceeded"
+    return "warning" if spent_nanousd >= budget_nanousd * WARNING_SHARE else "ok"

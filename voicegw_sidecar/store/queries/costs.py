@@ -60,6 +60,68 @@ def spending(connection: apsw.Connection, first_day: str | None, last_day: str, 
     return Spending(total, grouped("provider"), grouped("model"), grouped("modality"), by_project)
 
 
+class DayModality(Struct, frozen=True):
+    """Spend of one kind of work on one day; ``modality`` "" is work of no known kind."""
+
+    day: str
+    modality: str
+    nanousd: int
+    requests: int
+    unpriced: int
+
+
+class CostLine(Struct, frozen=True):
+    """The finest that daily totals tell: one project's day with one model. "" is not known."""
+
+    project: str
+    day: str
+    modality: str
+    provider: str
+    model: str
+    requests: int
+    nanousd: int
+    unpriced: int
+
+
+LIMIT_LINES = 50_000
+
+
+def by_day_and_modality(
+    connection: apsw.Connection, first_day: str, last_day: str, project: str | None
+) -> list[DayModality]:
+    """Return what each day's kinds of work cost, oldest day first; a day without rows has no entry."""
+    query = (
+        "SELECT day, modality, sum(cost_nanousd), sum(request_count), sum(unpriced_count) FROM daily_total "
+        "WHERE day >= ? AND day <= ? AND (? IS NULL OR project = ?) GROUP BY day, modality ORDER BY day, modality"
+    )
+    rows = connection.execute(query, (first_day, last_day, project, project))
+    return [DayModality(str(row[0]), str(row[1]), int(row[2]), int(row[3]), int(row[4])) for row in rows]
+
+
+def by_day_and_project(
+    connection: apsw.Connection, first_day: str, last_day: str, project: str | None, limit: int
+) -> list[tuple[str, str, Entry]]:
+    """Return day, project and spend, newest day first, then the dearest project."""
+    query = (
+        "SELECT day, project, sum(cost_nanousd), sum(request_count), sum(unpriced_count) FROM daily_total "
+        "WHERE day >= ? AND day <= ? AND (? IS NULL OR project = ?) GROUP BY day, project "
+        "ORDER BY day DESC, 3 DESC LIMIT ?"
+    )
+    rows = connection.execute(query, (first_day, last_day, project, project, limit))
+    return [(str(row[0]), str(row[1]), Entry(int(row[2]), int(row[3]), int(row[4]))) for row in rows]
+
+
+def lines(connection: apsw.Connection, first_day: str | None, last_day: str, project: str | None) -> list[CostLine]:
+    """Return the daily totals themselves, newest day first; `LIMIT_LINES` at most."""
+    query = (
+        "SELECT project, day, modality, provider, model, request_count, cost_nanousd, unpriced_count FROM daily_total "
+        "WHERE day >= ? AND day <= ? AND (? IS NULL OR project = ?) "
+        "ORDER BY day DESC, project, modality, provider, model LIMIT ?"
+    )
+    rows = connection.execute(query, (first_day or "", last_day, project, project, LIMIT_LINES))
+    return [CostLine(*map(str, row[:5]), *map(int, row[5:])) for row in rows]  # type: ignore[arg-type]
+
+
 def daily(connection: apsw.Connection, first_day: str, project: str | None) -> list[DailyCost]:
     """Return each project's spend on each day from ``first_day`` on, through the view users query."""
     query = (

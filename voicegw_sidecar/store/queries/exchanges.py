@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from voicegw_sidecar.store.queries.sessions import IN_SESSION, MEMBER_OF
 from voicegw_sidecar.store.records import READ_EXCHANGE, ExchangeRow, Value, from_columns
+from voicegw_sidecar.terms import Status
 
 
 class Filter(Struct, frozen=True):
@@ -45,7 +46,7 @@ def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Value]]:
         ("project = :project", "project", wanted.project),
         ("modality = :modality", "modality", wanted.modality),
         (IN_SESSION, "session", wanted.session_id),
-        ("status = :status", "status", wanted.status),
+        (_with_status(wanted.status), "status", wanted.status),
         ("started_ns >= :from_ns", "from_ns", wanted.from_ns),
         ("started_ns < :to_ns", "to_ns", wanted.to_ns),
         ("id < :before", "before", wanted.before_id),
@@ -55,6 +56,11 @@ def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Value]]:
     if wanted.status is None:
         terms.append("status <> 'open'")
     return terms, {name: value for _, name, value in chosen}
+
+
+def _with_status(status: str | None) -> str:
+    """Name the status itself, not a parameter: only so may the index of the uncommon ones be used."""
+    return f"status = '{Status(status).value}'" if status is not None else ""
 
 
 class Counts(Struct, frozen=True):

@@ -10,7 +10,7 @@ from msgspec import Struct
 from voicegw_sidecar.meter.timed import Timed, Turn
 from voicegw_sidecar.store.records import Value
 from voicegw_sidecar.store.session_records import SESSION_COLUMNS, TURN_COLUMNS, SessionRow
-from voicegw_sidecar.terms import Modality, SessionOrigin, Status
+from voicegw_sidecar.terms import FAILED, Modality, SessionOrigin, SessionOutcome, Status
 
 _COLUMNS = ", ".join(SESSION_COLUMNS)
 _UNCOUNTED = (Status.OPEN, Status.REFUSED, Status.IDLE)
@@ -47,12 +47,37 @@ class SessionListing(Struct, frozen=True):
     next: str | None
 
 
+_OUTCOMES = {
+    SessionOutcome.OPEN: "ended_ns IS NULL",
+    SessionOutcome.OK: "ended_ns IS NOT NULL AND failures = 0",
+    SessionOutcome.ERRORS: "ended_ns IS NOT NULL AND failures > 0",
+}
+_OVERRUN = {True: "budget_overrun = 1", False: "budget_overrun = 0"}
+
+
+class Among(Struct, frozen=True):
+    """Which sessions to list; None means any."""
+
+    outcome: SessionOutcome | None = None
+    is_overrun: bool | None = None
+
+
+ANY = Among()
+
+
 def sessions(
-    connection: apsw.Connection, project: str | None, before: str | None, limit: int, id_: str | None = None
+    connection: apsw.Connection,
+    project: str | None,
+    before: str | None,
+    limit: int,
+    id_: str | None = None,
+    among: Among = ANY,
 ) -> SessionListing:
     """List sessions, newest first; with ``id_`` those that agents gave this name, one of each project at most."""
     choices = (("project = ?", project), ("uid < ?", before), ("id = ?", id_))
     terms = [term for term, value in choices if value is not None]
+    terms += [_OUTCOMES[among.outcome]] if among.outcome is not None else []
+    terms += [_OVERRUN[among.is_overrun]] if among.is_overrun is not None else []
     where = f"WHERE {' AND '.join(terms)} " if terms else ""
     values = [value for _, value in choices if value is not None]
     query = f"SELECT {_COLUMNS} FROM session {where}ORDER BY uid DESC LIMIT ?"  # noqa: S608 - constants
@@ -89,6 +114,28 @@ def members(connection: apsw.Connection, project: str, session_id: str) -> list[
         f"WHERE project = :project AND {IN_SESSION} ORDER BY id"
     )
     return [_member(row) for row in connection.execute(query, {"project": project, "session": session_id})]
+
+
+class SoFar(Struct, frozen=True):
+    """What an open session comes to as it stands, as far as one glance tells: no turns."""
+
+    exchanges: int
+    nanousd: int | None
+    unpriced: int
+    failures: int
+
+
+def so_far(connection: apsw.Connection, project: str, session_id: str) -> SoFar:
+    """Sum up an open session without telling its turns, which takes much longer."""
+    found = members(connection, project, session_id)
+    closed = [member for member in found if member.timed.status is not Status.OPEN]
+    costs = [member.cost_nanousd for member in closed if member.cost_nanousd is not None]
+    return SoFar(
+        exchanges=sum(member.is_counted for member in found),
+        nanousd=sum(costs) if costs or not closed else None,
+        unpriced=len(closed) - len(costs),
+        failures=sum(member.timed.status in FAILED for member in found),
+    )
 
 
 def _member(row: tuple[Value, ...]) -> Member:
@@ -146,6 +193,7 @@ def _session(row: tuple[Value, ...]) -> SessionRow:
         interruptions=_int(found["interruptions"]),
         user_talk_s=_float(found["user_talk_s"]),
         agent_talk_s=_float(found["agent_talk_s"]),
+        failures=_int(found["failures"]),
     )
 
 

@@ -1,0 +1,118 @@
+"""Projects that are made at run time: validated as the file's are, but for keys, which are named and never given.
+
+A project of the database may be written by whoever may call the API, so it can neither hold a key nor send one that it
+does not own to an address of its own choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import structs
+
+from voicegw_sidecar.config.check import check_project
+from voicegw_sidecar.config.entry import ProjectId
+from voicegw_sidecar.config.kind import EnvName, Key, Mismatch, joined
+from voicegw_sidecar.config.load import with_agent_keys
+from voicegw_sidecar.config.rule import project_rules, shared_keys
+from voicegw_sidecar.config.schema import BuiltinProvider, Config, Project, ProviderEntry
+from voicegw_sidecar.errors import ConfigError
+from voicegw_sidecar.terms import Secret
+
+
+def read_managed(
+    project_id: str,
+    settings: Mapping[str, object],
+    config: Config,
+    builtin: Mapping[str, BuiltinProvider],
+    environ: Mapping[str, str],
+) -> tuple[Project, list[ConfigError]]:
+    """Read the settings of a project that ``config`` does not have; with errors it is not to be put in force.
+
+    ``settings`` are those of the file's section, with ``providers.<id>.api_key_env`` in place of ``api_key``.
+    """
+    path = f"projects.{project_id}"
+    try:
+        ProjectId().read(project_id)
+    except Mismatch as mismatch:
+        return Project(), [ConfigError("project_id", str(mismatch))]
+    errors = list(_not_for_here(path, settings))
+    document, key_envs = _without_key_names(settings)
+    project, found = check_project(document, project_id)
+    errors += found
+    keys: dict[str, Secret] = {}
+    for provider, name in key_envs.items():
+        try:
+            keys[provider] = _key_of(name, environ)
+        except Mismatch as mismatch:
+            errors.append(ConfigError(joined(f"{path}.providers", provider) + ".api_key_env", str(mismatch)))
+    providers = {
+        id_: structs.replace(entry, api_key=keys[id_]) if id_ in keys else entry
+        for id_, entry in project.providers.items()
+    }
+    errors += _sent_elsewhere(path, providers, config)
+    project = structs.replace(project, providers=providers, is_managed=True)
+    resolved, missing = with_agent_keys(structs.replace(config, projects={project_id: project}), environ)
+    errors += missing
+    project = resolved.projects[project_id]
+    joint = structs.replace(config, projects={**config.projects, project_id: project})
+    errors += project_rules(joint, project, builtin)
+    errors += [error for error in shared_keys(joint) if error.path.startswith(f"{path}.")]
+    return project, errors
+
+
+def _not_for_here(path: str, settings: Mapping[str, object]) -> Iterator[ConfigError]:
+    """Yield what only the file may hold: keys, and files of this machine."""
+    if settings.get("agent_keys"):
+        yield ConfigError(f"{path}.agent_keys", "expected none; name variables that hold the keys: agent_key_envs")
+    for provider, entry in _entries(settings):
+        if entry.get("api_key"):
+            yield ConfigError(
+                joined(f"{path}.providers", provider) + ".api_key",
+                "expected none; name a variable that holds the key: api_key_env",
+            )
+    branding = settings.get("branding")
+    if isinstance(branding, dict) and branding.get("logo"):
+        yield ConfigError(f"{path}.branding.logo", "expected none; upload the logo instead")
+
+
+def _without_key_names(settings: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the settings as the schema has them, and the names of each provider's variable."""
+    names = {provider: entry["api_key_env"] for provider, entry in _entries(settings) if "api_key_env" in entry}
+    document = dict(settings)
+    providers = settings.get("providers")
+    if isinstance(providers, dict):
+        document["providers"] = {
+            provider: {key: value for key, value in entry.items() if key != "api_key_env"}
+            if isinstance(entry, dict)
+            else entry
+            for provider, entry in providers.items()
+        }
+    return document, {provider: name for provider, name in names.items() if name is not None}
+
+
+def _entries(settings: Mapping[str, object]) -> Iterator[tuple[str, dict[str, Any]]]:
+    providers = settings.get("providers")
+    for provider, entry in providers.items() if isinstance(providers, dict) else ():
+        if isinstance(entry, dict):
+            yield str(provider), entry
+
+
+def _key_of(name: object, environ: Mapping[str, str]) -> Secret:
+    variable = EnvName().read(name)
+    value = environ.get(variable)
+    if not value:
+        raise Mismatch(f"the environment variable {variable} is not set; set it and start the sidecar again")
+    return Key().read(value)
+
+
+def _sent_elsewhere(path: str, providers: Mapping[str, ProviderEntry], config: Config) -> Iterator[ConfigError]:
+    """Without an admin key every program of this machine may write projects: none may have a variable sent anywhere."""
+    for provider, entry in providers.items():
+        if entry.base_url and entry.api_key and not config.auth.api_keys:
+            yield ConfigError(
+                f"{path}.providers.{provider}.base_url",
+                "expected no address of its own beside api_key_env while no admin key is configured; "
+                "set VOICEGW_API_KEY, or declare the provider in voicegw.yaml",
+            )

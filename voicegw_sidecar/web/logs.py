@@ -1,0 +1,83 @@
+"""``/logs``: exchanges, newest first, filtered, followed; ``/logs/changes``: who changed what."""
+
+from __future__ import annotations
+
+import apsw
+from aiohttp import web
+from msgspec import Struct
+
+from voicegw_sidecar.store.operator_records import AuditRow
+from voicegw_sidecar.store.queries import exchanges
+from voicegw_sidecar.store.queries.operators import changes as queried_changes
+from voicegw_sidecar.store.records import ExchangeRow
+from voicegw_sidecar.terms import Modality, Status
+from voicegw_sidecar.web.render import show
+from voicegw_sidecar.web.visit import only_operators, visit
+
+ROWS = 60
+CHANGES = 100
+_FILTERS = ("modality", "status", "session", "follow", "before")
+
+
+class LogsPage(Struct, frozen=True):
+    """What the page shows; the filters are as asked for."""
+
+    rows: list[ExchangeRow]
+    next: str | None
+    modality: str | None
+    status: str | None
+    session: str | None
+    is_following: bool
+    is_first: bool
+    modalities: tuple[str, ...] = tuple(modality.value for modality in Modality)
+    statuses: tuple[str, ...] = tuple(status.value for status in Status)
+
+    @property
+    def is_filtered(self) -> bool:
+        """True where an empty list does not mean that there is nothing."""
+        return (self.modality, self.status, self.session) != (None, None, None)
+
+    @property
+    def filters(self) -> dict[str, str | None]:
+        """The filters as parameters of another page of the same list."""
+        return {"modality": self.modality, "status": self.status, "session": self.session}
+
+
+async def logs(request: web.Request) -> web.Response:
+    """``GET /logs?project=&modality=&status=&session=&follow=&before=``"""
+    seen = visit(request, *_FILTERS)
+    parameters = seen.parameters
+    modality = parameters.choice("modality", [one.value for one in Modality])
+    status = parameters.choice("status", [one.value for one in Status])
+    session, before = parameters.text("session"), parameters.exchange_id("before")
+    is_following = parameters.choice("follow", ("1",)) is not None and before is None
+    wanted = exchanges.Filter(
+        project=seen.project_id, modality=modality, session_id=session, status=status, before_id=before, limit=ROWS
+    )
+
+    def build(connection: apsw.Connection) -> LogsPage:
+        found = exchanges.exchanges(connection, wanted)
+        return LogsPage(found.rows, found.next, modality, status, session, is_following, before is None)
+
+    return await show(seen, "parts/logs.html" if seen.is_part else "pages/logs.html", build, home="/logs")
+
+
+class ChangesPage(Struct, frozen=True):
+    """What the page of changes shows."""
+
+    rows: list[AuditRow]
+    next: str | None
+    is_first: bool
+
+
+async def changes(request: web.Request) -> web.Response:
+    """``GET /logs/changes?project=&before=``"""
+    seen = visit(request, "before")
+    only_operators(seen)
+    before, selected = seen.parameters.cursor("before"), seen.project_id
+
+    def build(connection: apsw.Connection) -> ChangesPage:
+        found = queried_changes(connection, selected, before, CHANGES)
+        return ChangesPage(found.rows, found.next, before is None)
+
+    return await show(seen, "pages/changes.html", build, home="/logs/changes")
