@@ -94,7 +94,7 @@ def _shade(colour: str, end: str, step: int) -> str:
 
 def test_an_accent_that_can_be_read_stays_as_it_is() -> None:
     assert parse_accent("#3047d8") == Accent(
-        fill="#3047d8", on_fill="#ffffff", on_light="#3047d8", on_dark=readable_on("#3047d8", "#1a1d23")
+        fill="#3047d8", on_fill="#ffffff", on_light="#3047d8", on_dark=readable_on("#3047d8", "#21252d")
     )
     assert readable_on("#ffffff", "#000000") == "#ffffff"
 

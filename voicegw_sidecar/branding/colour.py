@@ -15,8 +15,8 @@ from voicegw_sidecar.errors import BadRequest
 
 LEAST_CONTRAST = 4.5
 """Level AA for text of any size."""
-LIGHT_GROUNDS = ("#fbfbfc", "#ffffff")
-DARK_GROUNDS = ("#121418", "#1a1d23")
+LIGHT_GROUNDS = ("#fbfbfc", "#ffffff", "#f3f4f7")
+DARK_GROUNDS = ("#121418", "#1a1d23", "#21252d")
 BLACK, WHITE = "#000000", "#ffffff"
 _SHADES = 256
 """Steps between a colour and black or white: no two shades of one channel lie between two steps."""
