@@ -46,7 +46,8 @@ LIBRARIES = """\
 Shared libraries of the machine that built the executable, where they are in it: OpenSSL (Apache-2.0), zlib (Zlib),
 bzip2 (bzip2-1.0.6), liblzma (0BSD), libffi (MIT), Expat (MIT), libuuid (BSD-3-Clause), GCC's libgcc and libstdc++
 (GPL-3.0-or-later WITH GCC-exception-3.1). In apsw: SQLite (public domain). In uvloop: libuv (MIT). In aiohttp:
-llhttp (MIT). In PyYAML: libyaml (MIT). In Pillow: libpng, libjpeg-turbo and others, listed by its own licence.
+llhttp (MIT). In PyYAML: libyaml (MIT). In Pillow, in images.zip: libpng, libjpeg-turbo and
+others, listed by its own licence.
 Of the libraries that convert sound, each a file of its own in sound.zip. In soundfile: libsndfile (LGPL-2.1-or-later)
 with FLAC, Ogg, Opus and Vorbis (BSD-3-Clause), mpg123 (LGPL-2.1) and LAME (LGPL-2.0-or-later). In soxr: libsoxr
 (LGPL-2.1-or-later) with PFFFT (BSD-like). In numpy: OpenBLAS, LAPACK, libgfortran and libquadmath, listed by its own

@@ -3,23 +3,18 @@
 Run in the environment that the executable is built from; everything comes from its installed packages. Prints the
 modules that the libraries import from elsewhere, a line each, for PyInstaller, which does not look into the file.
 What is left out is what conversion does not need: numpy's tests, its tools for building, and those of its parts that
-it imports only when they are asked for. Compiled Python only: nothing compiled is kept between two starts.
+it imports only when they are asked for.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import py_compile
-import subprocess
 import sys
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path, PurePath
 
-ROOT = Path(__file__).resolve().parent.parent
+import packing
+
 DISTRIBUTIONS = ("numpy", "soxr", "soundfile", "cffi")
 LEFT_OUT = {
     # of numpy
@@ -30,16 +25,6 @@ LEFT_OUT = {
 ONLY_TESTED_WITH = ("_simd.", "_tests.")
 """In the names of the shared libraries that numpy tests itself with."""
 CPP_RUNTIME = "libstdc++.so.6"
-COMPRESSION = zipfile.ZIP_LZMA  # 10 MB where ZIP_DEFLATED is 15; unpacks in 0.5 s instead of 0.2
-LOAD = """
-import sys
-before = set(sys.modules)
-from voicegw_sidecar import sound
-sound.load()
-used = [name for name, module in sys.modules.items() if name not in before and getattr(module, "__spec__", None)]
-import json
-print(json.dumps([used, [line.split()[-1] for line in open("/proc/self/maps")]]))
-"""
 
 
 def files() -> Iterator[tuple[PurePath, Path]]:
@@ -58,31 +43,17 @@ def loaded() -> tuple[list[str], Path]:
 
     The latter is packed too: a bare machine may have none.
     """
-    ran = subprocess.run([sys.executable, "-c", LOAD], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    modules, mapped = json.loads(ran.stdout)
+    modules, mapped = packing.used_by("from voicegw_sidecar import sound\nsound.load()")
     packed = {name.parts[0].partition(".")[0] for name, _ in files()} | {"voicegw_sidecar"}
-    library = next(path for path in mapped if PurePath(path).name.startswith(CPP_RUNTIME))
-    return sorted(name for name in modules if name.partition(".")[0] not in packed), Path(library)
+    library = next(path for path in mapped if path.name.startswith(CPP_RUNTIME))
+    return sorted(name for name in modules if name.partition(".")[0] not in packed), library
 
 
 def pack(target: Path, cpp_runtime: Path) -> None:
     """Write the archive, unless it is there and was made from the same."""
     versions = [(name, distribution(name).version) for name in DISTRIBUTIONS]
-    source = (Path(__file__).read_text(encoding="utf-8"), sys.version, versions, cpp_runtime.stat().st_size)
-    made_from = hashlib.sha256(repr(source).encode()).hexdigest().encode()
-    if zipfile.is_zipfile(target) and zipfile.ZipFile(target).comment == made_from:
-        return  # to compress takes 15 s
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(target, "w", COMPRESSION) as archive, tempfile.NamedTemporaryFile() as compiled:
-        for name, file in sorted(files()):
-            if name.suffix == ".py":
-                unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH  # there is no source to compare with
-                py_compile.compile(str(file), compiled.name, str(name), doraise=True, invalidation_mode=unchecked)
-                archive.write(compiled.name, name.with_suffix(".pyc"))
-            else:
-                archive.write(file, name)
-        archive.write(cpp_runtime, CPP_RUNTIME)
-        archive.comment = made_from  # written at the end: an archive that broke off has none
+    source = (Path(__file__).read_text(encoding="utf-8"), versions, cpp_runtime.stat().st_size)
+    packing.write(target, [*files(), (PurePath(CPP_RUNTIME), cpp_runtime)], source)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ library only, so it runs wherever the command does. No network but loopback, no 
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -194,15 +195,27 @@ def check_demo(sidecar: Sidecar) -> None:
         check_pages(base)
 
 
+PAGES = (
+    "/", "/?project=acme", "/sessions", "/routing", "/projects", "/projects/new", "/projects/acme/brand",
+    "/projects/acme/links", "/costs", "/logs", "/logs/changes",
+)  # fmt: skip
+LOGO_PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAIAAAAmkwkpAAAAEElEQVR42mP4n2YMRwzEcQCkEhmBxAYToAAAAABJRU5ErkJggg=="
+)
+LOGO_SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><path d="M0 0h4v4z"/></svg>'
+
+
 def check_pages(base: str) -> None:
-    """Templates and static files are there."""
-    started = time.perf_counter()
-    status, content_type, content = fetch(f"{base}/")
-    expect(status == 200 and content_type.startswith("text/html"), f"/: {status} {content[:200]!r}")
-    expect(b"/static/vendor/htmx.min.js" in content and b"</html>" in content, "/ does not name htmx")
-    passed("the page renders and names htmx", started)
+    """Every page renders, static files are there, and logos are read."""
+    for path in PAGES:
+        started = time.perf_counter()
+        status, content_type, content = fetch(base + path)
+        expect(status == 200 and content_type.startswith("text/html"), f"{path}: {status} {content[:200]!r}")
+        expect(b"/static/vendor/htmx.min.js" in content and b"</html>" in content, f"{path} does not name htmx")
+        passed(f"{path} renders and names htmx", started)
     for path, kind, needed in (
         ("/static/app.css", "text/css", b"{"),
+        ("/static/app.js", ("text/javascript", "application/javascript"), b"dialog"),
         ("/static/vendor/htmx.min.js", ("text/javascript", "application/javascript"), b"htmx"),
     ):
         started = time.perf_counter()
@@ -212,6 +225,15 @@ def check_pages(base: str) -> None:
             f"{path}: {status} {content_type} {len(content)} bytes",
         )
         passed(f"{path} is served", started)
+    for name, logo in (("png", LOGO_PNG), ("svg", LOGO_SVG)):
+        started = time.perf_counter()
+        part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="logo"\r\n\r\n' + logo + b"\r\n--x--\r\n"
+        path = f"{base}/api/projects/globex/branding/logo"
+        status, _, content = fetch(path, part, "multipart/form-data; boundary=x")
+        expect(status == 200 and f"globex.{name}".encode() in content, f"logo: {status} {content!r}")
+        status, content_type, _ = fetch(f"{base}/static/branding/globex.{name}")
+        expect(status == 200 and content_type.startswith("image/"), f"logo: {status} {content_type}")
+        passed(f"a logo in {name.upper()} is read, stored and served", started)
 
 
 def _row(base: str, project: str) -> dict[str, Any] | None:

@@ -149,3 +149,27 @@ async def test_a_process_reloads(way: str, tmp_path: Path) -> None:
     _, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0
     assert b"configuration reloaded" in err
+
+
+async def test_projects_made_at_run_time_stay_and_are_judged_by_the_new_file(start_sidecar: StartSidecar) -> None:
+    vllm = "my_vllm: {dialect: openai, base_url: 'http://127.0.0.1:9'}"
+    async with start_sidecar("projects: {acme: {}}\n", openai="http://127.0.0.1:9") as sidecar:
+        await rewrite(sidecar, "openai: {base_url: 'http://127.0.0.1:9'}", vllm)
+        for project_id, rosters in (("plain", {}), ("other", {"llm": ["my_vllm"]}), ("later", {})):
+            body = {"project_id": project_id, "routing": {"rosters": rosters}}
+            assert (await post(sidecar, "/v1/projects", body))[0] == 201
+        await rewrite(sidecar, vllm, "openai: {}")
+        await rewrite(sidecar, "projects: {acme: {}}", "projects: {acme: {}, later: {name: Of the file}}")
+        status = (await get(sidecar, "/v1/status"))[1]["projects_not_in_force"]
+        assert set(status) == {"other", "later"}
+        assert "my_vllm" in status["other"]
+        listed = (await get(sidecar, "/v1/projects"))[1]["projects"]
+        assert [(one["id"], one["source"]) for one in listed] == [
+            ("default", "yaml"), ("acme", "yaml"), ("later", "yaml"), ("plain", "db")]  # fmt: skip
+        await sidecar.running.runtime.store.committed()  # a reload does not wait for the disk
+        changes = (await get(sidecar, "/v1/changes"))[1]["changes"]
+        reloads = [one for one in changes if one["action"] == "configuration.reload"]
+        assert reloads[0]["after"]["projects.later.name"] == "Of the file"
+        assert {one["actor"] for one in reloads} == {"the configuration file"}
+        await rewrite(sidecar, "later: {name: Of the file}", "third: {}")
+        assert [*sidecar.running.runtime.catalog.projects][-2:] == ["plain", "later"]

@@ -184,7 +184,6 @@ def _intercept(runtime: Runtime, parts: Parts) -> Intercept:
 def _put_in_force(runtime: Runtime, parts: Parts) -> None:
     """Let the next call and the next session have another configuration; what runs keeps what it began with."""
     config = runtime.loaded.config
-    runtime.judged = judge(runtime.managed.values(), config, runtime.loaded.environ)
     runtime.catalog = catalog_of(config, runtime.judged.projects)
     runtime.access = _access(config, runtime.signing_key)
     runtime.agent_keys = AgentKeys(runtime.catalog.projects)

@@ -16,7 +16,7 @@ from msgspec import Struct
 from voicegw_sidecar.branding import Logo, read_logo
 from voicegw_sidecar.branding.logo import LIMIT_BYTES
 from voicegw_sidecar.config import Project
-from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.errors import ConfigError, SidecarError
 from voicegw_sidecar.store.operator_records import BrandRow
 
 FOLDER = "branding"
@@ -43,24 +43,24 @@ class FileLogos(Struct, frozen=True):
     """The logos that the configuration file names, by project; ``faults`` says which of them cannot be used."""
 
     logos: dict[str, Logo] = {}
-    faults: dict[str, str] = {}
+    faults: dict[str, ConfigError] = {}
 
 
 def read_file_logos(projects: Iterable[Project]) -> FileLogos:
     """Read and sanitise the logos of the configuration file; not for the event loop."""
     logos: dict[str, Logo] = {}
-    faults: dict[str, str] = {}
+    faults: dict[str, ConfigError] = {}
     for project in projects:
-        path = project.branding.logo
+        path, key = project.branding.logo, f"projects.{project.id}.branding.logo"
         if path is None:
             continue
         try:
             with path.open("rb") as file:
                 logos[project.id] = read_logo(file.read(LIMIT_BYTES + 1))
         except OSError as error:
-            faults[project.id] = f"projects.{project.id}.branding.logo: {path} cannot be read: {error.strerror}"
+            faults[project.id] = ConfigError(key, f"{path} cannot be read: {error.strerror}")
         except SidecarError as error:
-            faults[project.id] = f"projects.{project.id}.branding.logo: {error.message}"
+            faults[project.id] = ConfigError(key, error.message)
     return FileLogos(logos, faults)
 
 

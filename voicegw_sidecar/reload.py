@@ -17,6 +17,7 @@ from voicegw_sidecar.brands import FileLogos, read_file_logos
 from voicegw_sidecar.config import Config, Loaded
 from voicegw_sidecar.config.visible import differences
 from voicegw_sidecar.errors import ConfigError
+from voicegw_sidecar.managed_projects import judge
 from voicegw_sidecar.operating.commit import Change, audit_statement
 from voicegw_sidecar.runtime import Runtime
 
@@ -27,26 +28,38 @@ WATCH_S = 1.0
 
 async def reload(runtime: Runtime, read: Callable[[], Loaded]) -> None:
     """Read the configuration again and put it in force, or say why not."""
+    async with runtime.changing:  # no project is made or changed meanwhile: it would be judged by the file before
+        await _reload(runtime, read)
+
+
+async def _reload(runtime: Runtime, read: Callable[[], Loaded]) -> None:
+    old = runtime.loaded.config
     try:
         loaded, logos = await asyncio.to_thread(_read_regular, runtime.loaded.path, read)
     except ConfigError as error:
         runtime.config_error = error.message
         logger.error("configuration refused, the running one stays", extra={"reason": error.message})
         return
-    old, config = runtime.loaded.config, loaded.config
-    config, waiting = running_with(old, config)
+    config, waiting = running_with(old, loaded.config)
+    rows = list(runtime.managed.values())
+    runtime.judged = await asyncio.to_thread(judge, rows, config, loaded.environ)
     runtime.config_error = None
     runtime.waiting_for_restart = waiting
     runtime.loaded = replace(loaded, config=config)
     runtime.brands.file_logos = logos
     runtime.put_in_force()
-    before, after = differences(old, config)
-    if before != after:
-        change = Change("the configuration file", "configuration.reload", None, before, after)
-        runtime.store.execute(audit_statement(runtime, change))
+    _tell(runtime, old, config)
     logger.info("configuration reloaded", extra={"projects": len(config.projects)})
     if waiting:
         logger.warning("changed, but in force only after a restart", extra={"keys": ", ".join(waiting)})
+
+
+def _tell(runtime: Runtime, old: Config, new: Config) -> None:
+    """Write the line of a file that changed something."""
+    before, after = differences(old, new)
+    if before != after:
+        change = Change("the configuration file", "configuration.reload", None, before, after)
+        runtime.store.execute(audit_statement(runtime, change))
 
 
 def _read_regular(path: Path | None, read: Callable[[], Loaded]) -> tuple[Loaded, FileLogos]:

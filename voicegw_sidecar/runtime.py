@@ -61,7 +61,7 @@ class Runtime(Struct):
     changing: asyncio.Lock
     """Held by whoever changes projects or brands, from reading what is there until it is in force."""
     put_in_force: Callable[[], None] = _not_yet
-    """Lets the next call have what ``loaded`` and ``managed`` say."""
+    """Lets the next call have what ``loaded`` and ``judged`` say."""
     is_ready: bool = False
     is_draining: bool = False
     config_error: str | None = None

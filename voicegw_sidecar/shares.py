@@ -35,7 +35,10 @@ class Shares:
         self._signing_key = signing_key
         self._clock = clock
         self._ids = IdSource()
-        self._known = {row.id: row for row in sorted(known, key=lambda row: row.id)}
+        self._known: dict[str, ShareRow] = {}
+        self._of_project: dict[str, list[str]] = {}
+        for row in sorted(known, key=lambda row: row.id):
+            self.add(row)
 
     def draft(self, project: str, days: int, label: str, created_by: str) -> ShareRow:
         """Return a new link's row, which is not a link before `add`."""
@@ -51,6 +54,7 @@ class Shares:
     def add(self, row: ShareRow) -> None:
         """Let a link be one."""
         self._known[row.id] = row
+        self._of_project.setdefault(row.project, []).append(row.id)
 
     def token(self, row: ShareRow) -> str:
         """Return what a link's address ends with."""
@@ -86,7 +90,9 @@ class Shares:
 
     def of(self, project: str | None) -> list[ShareRow]:
         """Return the links of one project or all, newest first."""
-        return [row for row in reversed(self._known.values()) if project in (None, row.project)]
+        if project is None:
+            return list(reversed(self._known.values()))
+        return [self._known[id_] for id_ in reversed(self._of_project.get(project, []))]
 
     def revoke(self, row: ShareRow) -> ShareRow:
         """End a link and return its row as it is now; a second time the same."""

@@ -40,12 +40,14 @@ print(next(line.split()[-1] for line in open("/proc/self/maps") if "libstdc++" i
 
 @pytest.fixture(scope="module")
 def pack_sound() -> ModuleType:
+    if str(ROOT / "build") not in sys.path:
+        sys.path.insert(0, str(ROOT / "build"))  # as where it is run from
     spec = importlib.util.spec_from_file_location("pack_sound", ROOT / "build" / "pack_sound.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.COMPRESSION = zipfile.ZIP_STORED  # else it takes 15 s
+    module.packing.COMPRESSION = zipfile.ZIP_STORED  # else it takes 15 s
     return module
 
 
@@ -100,6 +102,27 @@ def test_only_what_conversion_needs_is_packed(archive: Path) -> None:
     }  # fmt: skip
     assert not [name for name in names if "test" in name.rpartition("/")[2] and name.endswith(".so")]
     assert not [name for name in names if name.startswith(("numpy/f2py", "numpy/random")) or name.endswith(".py")]
+
+
+def test_of_pillow_there_is_what_a_png_needs(tmp_path: Path) -> None:
+    target = tmp_path / "images.zip"
+    script = ROOT / "build" / "pack_images.py"
+    printed = subprocess.run([sys.executable, script, target], check=True, capture_output=True, text=True).stdout
+    assert not [name for name in printed.split() if name.startswith(("PIL", "voicegw"))]
+    with zipfile.ZipFile(target) as packed:
+        packed.extractall(tmp_path / "images")
+        names = packed.namelist()
+    assert [name for name in names if "ImagePlugin" in name] == ["PIL/PngImagePlugin.pyc"]
+    assert not [name for name in names if "avif" in name or "webp" in name or "freetype" in name]
+    code = (
+        f"import sys; sys.path[:] = [{str(tmp_path / 'images')!r}, *(p for p in sys.path if 'site-packages' not in p)]\n"
+        "from PIL import Image; import io\n"
+        "out = io.BytesIO(); Image.new('RGBA', (9, 9), '#f63').save(out, 'PNG')\n"
+        "print(Image.open(io.BytesIO(out.getvalue()), formats=['PNG']).size, Image.__file__)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert shown.startswith("(9, 9)")
+    assert str(tmp_path) in shown
 
 
 def test_it_is_packed_again_only_when_something_changed(pack_sound: ModuleType, archive: Path) -> None:

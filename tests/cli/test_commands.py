@@ -61,10 +61,15 @@ async def test_check_says_every_fault_with_its_path(tmp_path: Path) -> None:
     code, out, err = await run("--config", str(config), "check", "--json")
     assert code == 2
     assert not msgspec.json.decode(out)["ok"]
-    config.write_text("projects: {acme: {branding: {product_name: Acme}}}\n")
+    config.write_text("projects: {acme: {branding: {product_name: Acme}}}\nstorage: {retention_days: 30}\n")
     code, out, err = await run("check", "--config", str(config))
     assert (code, err) == (0, "")
-    assert "projects.acme.branding" in out
+    assert "storage.retention_days" in out
+    config.write_text("projects: {acme: {branding: {logo: voicegw.yaml}}, globex: {branding: {logo: nowhere.png}}}\n")
+    code, out, err = await run("check", "--config", str(config))
+    assert (code, out) == (2, "")
+    assert [line.partition(":")[0] for line in err.splitlines()] == [
+        "projects.acme.branding.logo", "projects.globex.branding.logo"]  # fmt: skip
 
 
 async def test_listings_read_the_database_of_a_running_sidecar(start_sidecar: StartSidecar) -> None:

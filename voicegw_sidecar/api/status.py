@@ -86,7 +86,7 @@ async def status(request: web.Request) -> web.Response:
             keys_waiting_for_restart=list(runtime.waiting_for_restart),
             keys_not_in_force=list(runtime.loaded.not_in_force),
             projects_not_in_force=projects_not_in_force(runtime),
-            logo_errors=dict(runtime.brands.file_logos.faults),
+            logo_errors={id_: fault.message for id_, fault in runtime.brands.file_logos.faults.items()},
             timezone=config.timezone,
             default_project=config.default_project,
             cost_tracking=config.cost_tracking.enabled,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from voicegw_sidecar.branding import pillow
 from voicegw_sidecar.branding.refusal import BadLogo
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def read_png(content: bytes, limit_px: int) -> Picture:
     """Check a PNG and write its first frame's pixels anew, without anything else that was in it."""
     header, parts = _parts(content, limit_px)
     _check_pixels(parts[b"IDAT"], header)
+    pillow.find()
     from PIL import Image  # slow to import, and rarely needed
 
     try:

@@ -18,6 +18,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def check(options: argparse.Namespace) -> int:
     """Print what is wrong, one line a fault; 2 if anything is."""
     loaded, errors = examine_settings(getattr(options, "config", None), os.environ)
+    if not errors:
+        from voicegw_sidecar.brands import read_file_logos
+
+        # a sidecar serves all the same, without that logo: a picture stops no call
+        errors = [*read_file_logos(loaded.config.projects.values()).faults.values()]
     source = str(loaded.path) if loaded.path else None
     if options.json:
         faults = [{"path": error.path, "message": error.message} for error in errors]

@@ -7,6 +7,7 @@ does not own to an address of its own choice.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import structs
@@ -20,6 +21,8 @@ from voicegw_sidecar.config.schema import BuiltinProvider, Config, Project, Prov
 from voicegw_sidecar.errors import ConfigError
 from voicegw_sidecar.terms import Secret
 
+NO_KEYS: Mapping[Secret, str] = MappingProxyType({})
+
 
 def read_managed(
     project_id: str,
@@ -27,10 +30,12 @@ def read_managed(
     config: Config,
     builtin: Mapping[str, BuiltinProvider],
     environ: Mapping[str, str],
+    taken: Mapping[Secret, str] = NO_KEYS,
 ) -> tuple[Project, list[ConfigError]]:
     """Read the settings of a project that ``config`` does not have; with errors it is not to be put in force.
 
-    ``settings`` are those of the file's section, with ``providers.<id>.api_key_env`` in place of ``api_key``.
+    ``settings`` are those of the file's section, with ``providers.<id>.api_key_env`` in place of ``api_key``. ``taken``
+    are the agent keys of the other managed projects, and whose each is.
     """
     path = f"projects.{project_id}"
     try:
@@ -59,6 +64,11 @@ def read_managed(
     joint = structs.replace(config, projects={**config.projects, project_id: project})
     errors += project_rules(joint, project, builtin)
     errors += [error for error in shared_keys(joint) if error.path.startswith(f"{path}.")]
+    for key in project.agent_keys:
+        if key in taken:
+            errors.append(
+                ConfigError(f"{path}.agent_keys", f"expected keys of its own, got one that {taken[key]} has too")
+            )
     return project, errors
 
 

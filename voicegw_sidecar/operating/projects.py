@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import structs
 from msgspec.structs import replace
 
 from voicegw_sidecar import tasks
@@ -45,7 +44,7 @@ async def create(runtime: Runtime, actor: str, project_id: object, settings: Set
         now_ns = runtime.clock.wall_ns()
         row = ManagedRow(project_id, written(settings), now_ns, now_ns)
         change = Change(actor, "project.create", project_id, after=settings)
-        await commit(runtime, change, [write_managed(row)], lambda: _put(runtime, row))
+        await commit(runtime, change, [write_managed(row)], lambda: _put(runtime, row, project))
     return project
 
 
@@ -58,7 +57,7 @@ async def patch(runtime: Runtime, actor: str, project_id: str, changes: Mapping[
         project = _read(runtime, project_id, after)
         row = replace(row, settings=written(after), updated_ns=runtime.clock.wall_ns())
         change = Change(actor, "project.change", project_id, before, after)
-        await commit(runtime, change, [write_managed(row)], lambda: _put(runtime, row))
+        await commit(runtime, change, [write_managed(row)], lambda: _put(runtime, row, project))
     return project
 
 
@@ -71,6 +70,7 @@ async def delete(runtime: Runtime, actor: str, project_id: str, *, is_purge: boo
 
         def then() -> None:
             runtime.managed.pop(project_id, None)
+            runtime.judged = runtime.judged.without(project_id)
             runtime.brands.forget(project_id)
             links.put_in_force()
             runtime.put_in_force()
@@ -96,16 +96,16 @@ def changeable(runtime: Runtime, project_id: str) -> ManagedRow:
 
 
 def _read(runtime: Runtime, project_id: str, settings: Settings) -> Project:
-    others = {project.id: project for project in runtime.judged.projects if project.id != project_id}
-    config = structs.replace(runtime.loaded.config, projects={**runtime.loaded.config.projects, **others})
-    project, errors = read_managed(project_id, settings, config, BUILTIN, runtime.loaded.environ)
+    loaded, taken = runtime.loaded, runtime.judged.keys_but_of(project_id)
+    project, errors = read_managed(project_id, settings, loaded.config, BUILTIN, loaded.environ, taken)
     if errors:
         raise BadRequest(fault_of(project_id, errors[0]))
     return project
 
 
-def _put(runtime: Runtime, row: ManagedRow) -> None:
+def _put(runtime: Runtime, row: ManagedRow, project: Project) -> None:
     runtime.managed[row.project_id] = row
+    runtime.judged = runtime.judged.having(project)
     runtime.put_in_force()
 
 

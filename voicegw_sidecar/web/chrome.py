@@ -14,6 +14,8 @@ from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.web.visit import Visit
 
 PRODUCT = "voicegw-sidecar"
+CHOICES = 100
+"""Projects that can be selected beside the navigation; all of them are on the page of projects."""
 _PAGES = (
     ("/", "Overview"), ("/sessions", "Sessions"), ("/routing", "Routing"), ("/projects", "Projects"),
     ("/costs", "Costs"), ("/logs", "Logs"),
@@ -55,6 +57,7 @@ class Chrome(Struct, frozen=True):
     home: str
     project: Choice | None
     choices: list[Choice]
+    has_more_choices: bool
     is_admin: bool
     is_shared: bool
     can_sign_out: bool
@@ -78,7 +81,7 @@ def chrome_of(seen: Visit, home: str) -> Chrome:
     """Return what is around the page at ``home``."""
     runtime, project = seen.runtime, seen.project
     selected = None if project is None else project.id
-    choices = [] if seen.is_shared else [choice_of(one) for one in listed_projects(runtime)]
+    listed = [] if seen.is_shared else listed_projects(runtime)
     return Chrome(
         look=DEFAULT_LOOK if project is None else look_of(project, runtime.brands.of(project)),
         places=[
@@ -87,7 +90,8 @@ def chrome_of(seen: Visit, home: str) -> Chrome:
         ],
         home=home,
         project=None if project is None else choice_of(project),
-        choices=choices,
+        choices=[choice_of(one) for one in listed[:CHOICES]],
+        has_more_choices=len(listed) > CHOICES,
         is_admin=seen.is_admin,
         is_shared=seen.is_shared,
         can_sign_out=seen.visitor.is_signed_in,

@@ -21,6 +21,7 @@ from voicegw_sidecar.web.visit import Visit, visit
 
 LATEST = 12
 LIVE = 10
+PROJECTS = 40
 NOW_S = 900
 """How far back "now" reaches."""
 
@@ -103,7 +104,8 @@ def problems_of(runtime: Runtime) -> list[str]:
     found = list(readiness_of(runtime).reasons)
     if runtime.config_error is not None:
         found.append(runtime.config_error)
-    return [*found, *runtime.judged.faults.values(), *runtime.brands.file_logos.faults.values()]
+    logos = [fault.message for fault in runtime.brands.file_logos.faults.values()]
+    return [*found, *runtime.judged.faults.values(), *logos]
 
 
 def _leg(leg: object) -> str | None:
@@ -113,7 +115,7 @@ def _leg(leg: object) -> str | None:
 
 def _projects(seen: Visit, spent: costs.Spending) -> list[ProjectDay]:
     runtime, nothing = seen.runtime, costs.Entry(0, 0, 0)
-    found = [seen.project] if seen.project is not None else listed_projects(runtime)
+    found = [seen.project] if seen.project is not None else listed_projects(runtime)[:PROJECTS]
     days = []
     for project in found:
         entry = spent.by_project.get(project.id, nothing)

@@ -38,25 +38,30 @@ class Card(Struct, frozen=True):
     links: int
 
 
+CARDS = 60
+
+
 class ProjectsPage(Struct, frozen=True):
     """What the page shows; ``not_in_force`` are projects made here that cannot be, and why."""
 
     cards: list[Card]
+    first: int
+    next: int | None
     day: str
     not_in_force: dict[str, str]
 
 
 async def projects(request: web.Request) -> web.Response:
-    """``GET /projects?project=``"""
-    seen = visit(request)
+    """``GET /projects?project=&first=``"""
+    seen = visit(request, "first")
+    first_card = seen.parameters.whole("first", 0, 0, 100_000)
     runtime = seen.runtime
     first, today = period_days("today", runtime.clock.wall_ns(), runtime.zone)
     listed = [seen.project] if seen.project is not None else _default_last(runtime)
+    has_more = len(listed) > first_card + CARDS
+    listed = listed[first_card : first_card + CARDS]
     standings = {project.id: runtime.budgets.standing(project.id).spent_nanousd for project in listed}
-    links = {project.id: 0 for project in listed}
-    for row in runtime.shares.of(seen.project_id):
-        if row.project in links and runtime.shares.is_valid(row):
-            links[row.project] += 1
+    links = {one.id: sum(map(runtime.shares.is_valid, runtime.shares.of(one.id))) for one in listed}
     shadowed = dict.fromkeys(runtime.judged.shadowed, "the configuration file has one of this id, which is in force")
     not_in_force = {} if seen.is_shared or seen.project is not None else {**shadowed, **runtime.judged.faults}
 
@@ -68,7 +73,7 @@ async def projects(request: web.Request) -> web.Response:
             entry = spent.by_project.get(project.id, nothing)
             spent_nanousd = max(entry.nanousd, standings[project.id])
             cards.append(_card(project, entry, spent_nanousd, links[project.id], look_of(project, brands[project.id])))
-        return ProjectsPage(cards, today, not_in_force)
+        return ProjectsPage(cards, first_card, first_card + CARDS if has_more else None, today, not_in_force)
 
     brands = {project.id: runtime.brands.of(project) for project in listed}
     return await show(seen, "pages/projects.html", build, home="/projects")
