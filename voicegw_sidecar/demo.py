@@ -36,6 +36,7 @@ from voicegw_sidecar.simulator.agents import (
 from voicegw_sidecar.store.queries.costs import Spending, spending
 from voicegw_sidecar.store.queries.exchanges import Filter, Listing, exchanges
 from voicegw_sidecar.terms import Modality, Status
+from voicegw_sidecar.web.page_process import PageProcess
 
 PROJECTS = ("acme", "globex", "initech")
 FAILING_PROJECT = "globex"
@@ -106,15 +107,16 @@ class Counted(Struct):
 
 def run_demo(port: int, agents: int, out: TextIO) -> int:
     """Run until a signal; returns the exit code."""
+    pages = PageProcess.forked()
     with (
         tempfile.TemporaryDirectory(prefix="voicegw-demo-") as folder,
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
-        runner.run(_demo(Path(folder), port, agents, out))
+        runner.run(_demo(Path(folder), port, agents, out, pages))
     return 0
 
 
-async def _demo(folder: Path, port: int, agents: int, out: TextIO) -> None:
+async def _demo(folder: Path, port: int, agents: int, out: TextIO, pages: PageProcess) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -124,7 +126,8 @@ async def _demo(folder: Path, port: int, agents: int, out: TextIO) -> None:
         config = folder / "voicegw.yaml"
         config.write_text(_CONFIG.format(folder=folder, port=port, **addresses), encoding="utf-8")
         (folder / "acme.svg").write_text(_LOGO, encoding="utf-8")
-        async with running(load_settings(str(config), {})) as sidecar, aiohttp.ClientSession() as http:
+        loaded = load_settings(str(config), {})
+        async with running(loaded, pages=pages) as sidecar, aiohttp.ClientSession() as http:
             _introduce(sidecar, agents, out)
             counted = Counted()
             work = [tasks.spawn(_report(sidecar, counted, out), name="demo report")] if agents else []

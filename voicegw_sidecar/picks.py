@@ -67,9 +67,14 @@ def pick(
 
 
 def latencies_of(catalog: Catalog, project_id: str, seen: Seen) -> Latencies:
-    """Join what counts as observed by the project's policy with the curated baselines."""
+    """Join what counts as observed with the curated baselines."""
+    return Latencies(counted(catalog, project_id, seen), baselines(catalog))
+
+
+def counted(catalog: Catalog, project_id: str, seen: Seen) -> Mapping[Key, Observed]:
+    """Return what counts as observed by the project's policy."""
     is_adaptive = catalog.project(project_id).routing.policy is RoutingPolicy.ADAPTIVE
-    return Latencies(seen.window.observed(seen.now_ns) if is_adaptive else seen.rolled_up, baselines(catalog))
+    return seen.window.observed(seen.now_ns) if is_adaptive else seen.rolled_up
 
 
 def baselines(catalog: Catalog) -> dict[tuple[Modality, str], float]:

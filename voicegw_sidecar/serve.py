@@ -23,6 +23,8 @@ from voicegw_sidecar.errors import ConfigError
 from voicegw_sidecar.relay.server import SERVER_SETTINGS, Relay
 from voicegw_sidecar.reload import reload, watch
 from voicegw_sidecar.runtime import Runtime
+from voicegw_sidecar.web.page_process import PageProcess
+from voicegw_sidecar.web.render import PAGES
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +41,26 @@ class Running(Struct):
 
 
 @asynccontextmanager
-async def running(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Running]:
-    """Start a sidecar, and stop it in order: listeners, provider connections, then the store."""
+async def running(
+    loaded: Loaded, clock: Clock | None = None, pages: PageProcess | None = None
+) -> AsyncIterator[Running]:
+    """Start a sidecar, and stop it in order: listeners, provider connections, the store, then what draws pages."""
+    try:
+        async with _running(loaded, clock, pages) as sidecar:
+            yield sidecar
+    finally:
+        if pages is not None:
+            await pages.close()
+
+
+@asynccontextmanager
+async def _running(loaded: Loaded, clock: Clock | None, pages: PageProcess | None) -> AsyncIterator[Running]:
     runtime = await asyncio.to_thread(build_runtime, loaded, clock)
     try:
         app = await asyncio.to_thread(build_app, runtime)
+        if pages is not None:
+            await pages.open()
+            app[PAGES] = pages
         runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_SETTINGS)  # type: ignore[arg-type]  # of many types
         await runner.setup()
         try:
@@ -60,8 +77,9 @@ async def running(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[R
 
 
 async def serve(
-    loaded: Loaded, announce: Callable[[Running], None], read: Callable[[], Loaded], *, is_watching: bool
-) -> None:
+    loaded: Loaded, announce: Callable[[Running], None], read: Callable[[], Loaded], pages: PageProcess,
+    *, is_watching: bool,
+) -> None:  # fmt: skip
     """Serve until told to stop, then drain; a second signal ends it at once.
 
     ``read`` reads the configuration again: on a hang-up, and with ``is_watching`` when its file changes.
@@ -77,7 +95,7 @@ async def serve(
     # without a handler a hang-up, which means "read your file again", would end the process while it starts
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    async with running(loaded) as sidecar:
+    async with running(loaded, pages=pages) as sidecar:
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the process: no collection walks it again
         reloading = asyncio.Lock()
@@ -132,8 +150,9 @@ def run(
     loaded: Loaded, announce: Callable[[Running], None], read: Callable[[], Loaded], *, is_watching: bool = False
 ) -> None:
     """Serve on the fastest event loop that is installed."""
+    pages = PageProcess.forked()  # now: there is one thread, and nothing is open yet
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve(loaded, announce, read, is_watching=is_watching))
+        runner.run(serve(loaded, announce, read, pages, is_watching=is_watching))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

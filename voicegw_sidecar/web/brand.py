@@ -82,7 +82,7 @@ async def form(request: web.Request) -> web.Response:
     """``GET /projects/{id}/brand``"""
     seen = visit(request)
     only_admins(seen)
-    return _form(seen, own_project(seen), None, {}, 200)
+    return await _form(seen, own_project(seen), None, {}, 200)
 
 
 async def change(request: web.Request) -> web.Response:
@@ -96,7 +96,7 @@ async def change(request: web.Request) -> web.Response:
     except SidecarError as error:
         if error.status >= 500:
             raise
-        return _form(seen, project, error.message, sent.fields, error.status)
+        return await _form(seen, project, error.message, sent.fields, error.status)
     return see_other(address("/projects", {"project": seen.project_id}))
 
 
@@ -120,7 +120,7 @@ async def _apply(seen: Visit, project: Project, fields: dict[str, str], file: by
     await brands.merge(runtime, actor, project.id, changes)
 
 
-def _form(seen: Visit, project: Project, error: str | None, sent: dict[str, str], status: int) -> web.Response:
+async def _form(seen: Visit, project: Project, error: str | None, sent: dict[str, str], status: int) -> web.Response:
     row = seen.runtime.brands.row(project.id)
     page = BrandPage(
         choice=choice_of(project),
@@ -131,4 +131,4 @@ def _form(seen: Visit, project: Project, error: str | None, sent: dict[str, str]
         error=error,
     )
     template = "parts/brand.html" if seen.is_part else "pages/brand.html"
-    return draw(seen.request, template, chrome_of(seen, "/projects"), page, status)
+    return await draw(seen.request, seen.runtime, template, chrome_of(seen, "/projects"), page, status)

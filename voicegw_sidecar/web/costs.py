@@ -14,7 +14,7 @@ from voicegw_sidecar.api.costs import PERIODS
 from voicegw_sidecar.ledger.calendar import period_days
 from voicegw_sidecar.store.queries import costs as queries
 from voicegw_sidecar.web.charts import CostChart, cost_chart
-from voicegw_sidecar.web.render import PAGE_HEADERS, show
+from voicegw_sidecar.web.render import PAGE_HEADERS, content, show
 from voicegw_sidecar.web.visit import only_operators, visit
 
 CHART_DAYS = 30
@@ -57,25 +57,30 @@ async def costs(request: web.Request) -> web.Response:
     today = date.fromisoformat(last)
     charted = [(today - timedelta(days=back)).isoformat() for back in range(CHART_DAYS - 1, -1, -1)]
 
-    def build(connection: apsw.Connection) -> CostsPage:
-        spent = queries.spending(connection, first, last, selected)
-        days = queries.by_day_and_project(connection, first or "", last, selected, DAY_ROWS + 1)
-        return CostsPage(
-            period=period,
-            periods=PERIODS,
-            first_day=first,
-            last_day=last,
-            total=spent.total,
-            by_provider=_shares(spent.by_provider, spent.total),
-            by_model=_shares(spent.by_model, spent.total),
-            by_modality=_shares(spent.by_modality, spent.total),
-            by_project=_shares(spent.by_project, spent.total),
-            chart=cost_chart(charted, queries.by_day_and_modality(connection, charted[0], last, selected)),
-            days=days[:DAY_ROWS],
-            has_more_days=len(days) > DAY_ROWS,
-        )
+    return await show(seen, "pages/costs.html", "/costs", build, period, (first, last), selected, charted)
 
-    return await show(seen, "pages/costs.html", build, home="/costs")
+
+def build(
+    connection: apsw.Connection, period: str, bounds: tuple[str | None, str], project: str | None, charted: list[str]
+) -> CostsPage:
+    """Ask the database."""
+    first, last = bounds
+    spent = queries.spending(connection, first, last, project)
+    days = queries.by_day_and_project(connection, first or "", last, project, DAY_ROWS + 1)
+    return CostsPage(
+        period=period,
+        periods=PERIODS,
+        first_day=first,
+        last_day=last,
+        total=spent.total,
+        by_provider=_shares(spent.by_provider, spent.total),
+        by_model=_shares(spent.by_model, spent.total),
+        by_modality=_shares(spent.by_modality, spent.total),
+        by_project=_shares(spent.by_project, spent.total),
+        chart=cost_chart(charted, queries.by_day_and_modality(connection, charted[0], last, project)),
+        days=days[:DAY_ROWS],
+        has_more_days=len(days) > DAY_ROWS,
+    )
 
 
 async def export(request: web.Request) -> web.Response:
@@ -85,13 +90,14 @@ async def export(request: web.Request) -> web.Response:
     runtime = seen.runtime
     period = seen.parameters.choice("period", PERIODS) or "month"
     first, last = period_days(period, runtime.clock.wall_ns(), runtime.zone)
-    body = await runtime.store.read(_csv, first, last, seen.project_id)
+    body = await content(request, runtime, csv_of, first, last, seen.project_id)
     name = f"costs-{seen.project_id or 'all'}-{period}-{last}.csv"
     headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
     return web.Response(body=body, content_type="text/csv", charset="utf-8", headers=headers)
 
 
-def _csv(connection: apsw.Connection, first: str | None, last: str, project: str | None) -> bytes:
+def csv_of(connection: apsw.Connection, first: str | None, last: str, project: str | None) -> bytes:
+    """Return the daily totals, a line each."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(("project", "day", "modality", "provider", "model", "requests", "cost_usd", "unpriced_requests"))

@@ -36,7 +36,7 @@ async def login(request: web.Request) -> web.Response:
     target = same_site(request.query.get("next"))
     if request[VISITOR].is_signed_in and request[VISITOR].project is None:
         return see_other(target)
-    return _login_page(request, runtime, target, None, 200)
+    return await _login_page(request, runtime, target, None, 200)
 
 
 async def sign_in(request: web.Request) -> web.Response:
@@ -53,7 +53,7 @@ async def sign_in(request: web.Request) -> web.Response:
     admitted = runtime.access.admitted(key) if key else None
     if admitted is None:
         runtime.guesses.wrong(peer)
-        return _login_page(request, runtime, target, "That key is not known here.", 401)
+        return await _login_page(request, runtime, target, "That key is not known here.", 401)
     response = see_other(target)
     word = runtime.sign_ins.begin(admitted[1])
     set_cookie(request, response, SIGN_IN_COOKIE, word, LASTS_S, is_tls=_is_tls(request, runtime))
@@ -94,8 +94,12 @@ def same_site(target: str | None) -> str:
     return target if is_path and not target.startswith(("/login", "/logout", "/share/")) else "/"
 
 
-def _login_page(request: web.Request, runtime: Runtime, target: str, error: str | None, status: int) -> web.Response:
-    return draw(request, "pages/login.html", None, LoginPage(target, error, runtime.access.has_keys), status)
+async def _login_page(
+    request: web.Request, runtime: Runtime, target: str, error: str | None, status: int
+) -> web.Response:
+    return await draw(
+        request, runtime, "pages/login.html", None, LoginPage(target, error, runtime.access.has_keys), status
+    )
 
 
 def _caller(request: web.Request, runtime: Runtime) -> Caller:

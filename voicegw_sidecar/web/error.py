@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import apsw
 from aiohttp import web
 from msgspec import Struct
 
@@ -36,7 +37,15 @@ async def error_page(request: web.Request, error: SidecarError) -> web.Response:
             response = see_other(target)
     else:
         title = _TITLES.get(error.status, "Something went wrong")
-        response = draw(request, "pages/error.html", None, ErrorPage(error.status, title, error.message), error.status)
+        response = await _drawn(request, ErrorPage(error.status, title, error.message))
     response.headers["X-VoiceGW-Error"] = error.code
     response.headers.extend(error.headers)
     return response
+
+
+async def _drawn(request: web.Request, page: ErrorPage) -> web.Response:
+    try:
+        return await draw(request, request.app[RUNTIME], "pages/error.html", None, page, page.status)
+    except (SidecarError, apsw.Error):  # what keeps a page from being drawn keeps this one too
+        text = f"{page.title}: {page.message}\n"
+        return web.Response(status=page.status, text=text, headers=PAGE_HEADERS)

@@ -55,11 +55,17 @@ async def logs(request: web.Request) -> web.Response:
         project=seen.project_id, modality=modality, session_id=session, status=status, before_id=before, limit=ROWS
     )
 
-    def build(connection: apsw.Connection) -> LogsPage:
-        found = exchanges.exchanges(connection, wanted)
-        return LogsPage(found.rows, found.next, modality, status, session, is_following, before is None)
+    template = "parts/logs.html" if seen.is_part else "pages/logs.html"
+    return await show(seen, template, "/logs", build, wanted, is_following)
 
-    return await show(seen, "parts/logs.html" if seen.is_part else "pages/logs.html", build, home="/logs")
+
+def build(connection: apsw.Connection, wanted: exchanges.Filter, is_following: bool) -> LogsPage:
+    """Ask the database."""
+    found = exchanges.exchanges(connection, wanted)
+    return LogsPage(
+        found.rows, found.next, wanted.modality, wanted.status, wanted.session_id, is_following,
+        is_first=wanted.before_id is None,
+    )  # fmt: skip
 
 
 class ChangesPage(Struct, frozen=True):
@@ -76,8 +82,10 @@ async def changes(request: web.Request) -> web.Response:
     only_operators(seen)
     before, selected = seen.parameters.cursor("before"), seen.project_id
 
-    def build(connection: apsw.Connection) -> ChangesPage:
-        found = queried_changes(connection, selected, before, CHANGES)
-        return ChangesPage(found.rows, found.next, before is None)
+    return await show(seen, "pages/changes.html", "/logs/changes", build_changes, selected, before)
 
-    return await show(seen, "pages/changes.html", build, home="/logs/changes")
+
+def build_changes(connection: apsw.Connection, project: str | None, before: str | None) -> ChangesPage:
+    """Ask the database."""
+    found = queried_changes(connection, project, before, CHANGES)
+    return ChangesPage(found.rows, found.next, before is None)

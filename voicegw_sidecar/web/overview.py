@@ -66,6 +66,19 @@ class Overview(Struct, frozen=True):
         return not self.latest and not self.live
 
 
+class Asked(Struct, frozen=True):
+    """What of the page only the event loop knows, and what to ask the database."""
+
+    first_day: str | None
+    day: str
+    project: str | None
+    since_id: str
+    projects: list[ProjectDay]
+    live: list[LiveSession]
+    live_count: int
+    problems: list[str]
+
+
 async def overview(request: web.Request) -> web.Response:
     """``GET /``; asked by htmx, only the part that changes."""
     seen = visit(request)
@@ -81,22 +94,32 @@ async def overview(request: web.Request) -> web.Response:
         )
         for one in newest
     ]  # fmt: skip
-    problems = [] if seen.is_shared else problems_of(runtime)
+    asked = Asked(
+        first_day=first,
+        day=today,
+        project=selected,
+        since_id=first_id_at(now_ns - NOW_S * NS_PER_S),
+        projects=_projects(seen),
+        live=shown,
+        live_count=len(live),
+        problems=[] if seen.is_shared else problems_of(runtime),
+    )
+    return await show(seen, "parts/overview.html" if seen.is_part else "pages/overview.html", "/", build, asked)
 
-    def build(connection: apsw.Connection) -> Overview:
-        spent = costs.spending(connection, first, today, selected)
-        return Overview(
-            day=today,
-            total=spent.total,
-            projects=_projects(seen, spent),
-            live=shown,
-            live_count=len(live),
-            legs=legs_now(connection, first_id_at(now_ns - NOW_S * NS_PER_S), selected),
-            latest=exchanges.exchanges(connection, exchanges.Filter(project=selected, limit=LATEST)).rows,
-            problems=problems,
-        )
 
-    return await show(seen, "parts/overview.html" if seen.is_part else "pages/overview.html", build, home="/")
+def build(connection: apsw.Connection, asked: Asked) -> Overview:
+    """Ask the database for the rest."""
+    spent = costs.spending(connection, asked.first_day, asked.day, asked.project)
+    return Overview(
+        day=asked.day,
+        total=spent.total,
+        projects=[_with_rows(one, spent.by_project.get(one.choice.id)) for one in asked.projects],
+        live=asked.live,
+        live_count=asked.live_count,
+        legs=legs_now(connection, asked.since_id, asked.project),
+        latest=exchanges.exchanges(connection, exchanges.Filter(project=asked.project, limit=LATEST)).rows,
+        problems=asked.problems,
+    )
 
 
 def problems_of(runtime: Runtime) -> list[str]:
@@ -113,21 +136,28 @@ def _leg(leg: object) -> str | None:
     return used[0].partition("/")[0] if used else getattr(leg, "provider", None)
 
 
-def _projects(seen: Visit, spent: costs.Spending) -> list[ProjectDay]:
-    runtime, nothing = seen.runtime, costs.Entry(0, 0, 0)
+def _projects(seen: Visit) -> list[ProjectDay]:
+    """Return the projects by the running sidecar's own count, which knows rows that still wait for the disk."""
+    runtime = seen.runtime
     found = [seen.project] if seen.project is not None else listed_projects(runtime)[:PROJECTS]
-    days = []
-    for project in found:
-        entry = spent.by_project.get(project.id, nothing)
-        # the running sidecar's own count knows rows that still wait for the disk
-        spent_nanousd = max(entry.nanousd, runtime.budgets.standing(project.id).spent_nanousd)
-        budget_nanousd = project.daily_budget_nanousd
-        days.append(ProjectDay(
-            choice_of(project), spent_nanousd, entry.requests, budget_nanousd,
-            None if not budget_nanousd else spent_nanousd * 100 // budget_nanousd, project.budget_action.value,
-            status_of(spent_nanousd, budget_nanousd),
-        ))  # fmt: skip
-    return days
+    return [
+        _day(choice_of(one), runtime.budgets.standing(one.id).spent_nanousd, 0, one.daily_budget_nanousd,
+             one.budget_action.value)
+        for one in found
+    ]  # fmt: skip
+
+
+def _with_rows(one: ProjectDay, entry: costs.Entry | None) -> ProjectDay:
+    if entry is None:
+        return one
+    spent_nanousd = max(entry.nanousd, one.spent_nanousd)
+    return _day(one.choice, spent_nanousd, entry.requests, one.budget_nanousd, one.action)
+
+
+def _day(choice: Choice, spent_nanousd: int, requests: int, budget_nanousd: int | None, action: str) -> ProjectDay:
+    percent = None if not budget_nanousd else spent_nanousd * 100 // budget_nanousd
+    status = status_of(spent_nanousd, budget_nanousd)
+    return ProjectDay(choice, spent_nanousd, requests, budget_nanousd, percent, action, status)
 
 
 def status_of(spent_nanousd: int, budget_nanousd: int | None) -> str:

@@ -38,7 +38,7 @@ async def new(request: web.Request) -> web.Response:
     """``GET /projects/new``"""
     seen = visit(request)
     only_admins(seen)
-    return _form(seen, None, fields_of({}), None, 200)
+    return await _form(seen, None, fields_of({}), None, 200)
 
 
 async def create(request: web.Request) -> web.Response:
@@ -50,7 +50,7 @@ async def create(request: web.Request) -> web.Response:
     try:
         await projects.create(seen.runtime, seen.visitor.actor, project_id, settings_of({}, sent))
     except SidecarError as error:
-        return _form(seen, None, sent, _told(error), error.status)
+        return await _form(seen, None, sent, _told(error), error.status)
     return see_other(address("/projects", {"project": seen.project_id}))
 
 
@@ -61,7 +61,7 @@ async def edit(request: web.Request) -> web.Response:
     project_id = request.match_info["id"]
     projects.changeable(seen.runtime, project_id)
     settings = projects.settings_for_page(seen.runtime, project_id)
-    return _form(seen, project_id, fields_of(settings), None, 200)
+    return await _form(seen, project_id, fields_of(settings), None, 200)
 
 
 async def change(request: web.Request) -> web.Response:
@@ -73,7 +73,7 @@ async def change(request: web.Request) -> web.Response:
     try:
         await projects.patch(seen.runtime, seen.visitor.actor, project_id, patch_of(before, settings_of(before, sent)))
     except SidecarError as error:
-        return _form(seen, project_id, sent, _told(error), error.status)
+        return await _form(seen, project_id, sent, _told(error), error.status)
     return see_other(address("/projects", {"project": seen.project_id}))
 
 
@@ -84,7 +84,7 @@ async def ask_delete(request: web.Request) -> web.Response:
     projects.changeable(seen.runtime, request.match_info["id"])
     template = "parts/project_delete.html" if seen.is_part else "pages/project_delete.html"
     page = DeletePage(request.match_info["id"], None)
-    return draw(request, template, chrome_of(seen, "/projects"), page)
+    return await draw(request, seen.runtime, template, chrome_of(seen, "/projects"), page)
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -212,9 +212,11 @@ def _told(error: SidecarError) -> str:
     return error.message
 
 
-def _form(seen: Visit, project_id: str | None, fields: dict[str, str], error: str | None, status: int) -> web.Response:
+async def _form(
+    seen: Visit, project_id: str | None, fields: dict[str, str], error: str | None, status: int
+) -> web.Response:
     page = ProjectForm(
         project_id, {**fields_of({}), **({} if error is None else {"fallback_to_fastest": ""}), **fields}, error
     )
     template = "parts/project_form.html" if seen.is_part else "pages/project_form.html"
-    return draw(seen.request, template, chrome_of(seen, "/projects"), page, status)
+    return await draw(seen.request, seen.runtime, template, chrome_of(seen, "/projects"), page, status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import apsw
 from aiohttp import web
 from msgspec import Struct
+from msgspec.structs import replace
 
 from voicegw_sidecar.config import Project
 from voicegw_sidecar.config.schema import BUILTIN_PROJECT
@@ -60,23 +61,25 @@ async def projects(request: web.Request) -> web.Response:
     listed = [seen.project] if seen.project is not None else _default_last(runtime)
     has_more = len(listed) > first_card + CARDS
     listed = listed[first_card : first_card + CARDS]
-    standings = {project.id: runtime.budgets.standing(project.id).spent_nanousd for project in listed}
-    links = {one.id: sum(map(runtime.shares.is_valid, runtime.shares.of(one.id))) for one in listed}
     shadowed = dict.fromkeys(runtime.judged.shadowed, "the configuration file has one of this id, which is in force")
     not_in_force = {} if seen.is_shared or seen.project is not None else {**shadowed, **runtime.judged.faults}
 
-    def build(connection: apsw.Connection) -> ProjectsPage:
-        spent = costs.spending(connection, first, today, seen.project_id)
-        nothing = costs.Entry(0, 0, 0)
-        cards = []
-        for project in listed:
-            entry = spent.by_project.get(project.id, nothing)
-            spent_nanousd = max(entry.nanousd, standings[project.id])
-            cards.append(_card(project, entry, spent_nanousd, links[project.id], look_of(project, brands[project.id])))
-        return ProjectsPage(cards, first_card, first_card + CARDS if has_more else None, today, not_in_force)
+    cards = [_card(runtime, one) for one in listed]
+    listing = (cards, first_card, first_card + CARDS if has_more else None)
+    return await show(
+        seen, "pages/projects.html", "/projects", build, seen.project_id, (first, today), listing, not_in_force
+    )
 
-    brands = {project.id: runtime.brands.of(project) for project in listed}
-    return await show(seen, "pages/projects.html", build, home="/projects")
+
+def build(
+    connection: apsw.Connection, project: str | None, days: tuple[str | None, str],
+    listing: tuple[list[Card], int, int | None], not_in_force: dict[str, str],
+) -> ProjectsPage:  # fmt: skip
+    """Ask the database what was spent."""
+    spent = costs.spending(connection, *days, project)
+    cards, first, following = listing
+    shown = [_with_rows(card, spent.by_project.get(card.choice.id)) for card in cards]
+    return ProjectsPage(shown, first, following, days[1], not_in_force)
 
 
 def _default_last(runtime: Runtime) -> list[Project]:
@@ -84,15 +87,28 @@ def _default_last(runtime: Runtime) -> list[Project]:
     return sorted(runtime.catalog.projects.values(), key=lambda one: one.id == BUILTIN_PROJECT)
 
 
-def _card(project: Project, entry: costs.Entry, spent_nanousd: int, links: int, look: Look) -> Card:
-    budget_nanousd = project.daily_budget_nanousd
+def _card(runtime: Runtime, project: Project) -> Card:
+    """Return a project's card by the running sidecar's own count, which knows rows that still wait for the disk."""
+    look = look_of(project, runtime.brands.of(project))
     rosters = project.routing.rosters
-    return Card(
+    card = Card(
         choice=choice_of(project), description=project.description, tags=project.tags, look=look,
-        has_brand=look != Look(), spent_nanousd=spent_nanousd, requests=entry.requests, unpriced=entry.unpriced,
-        budget_nanousd=budget_nanousd,
-        budget_percent=None if not budget_nanousd else spent_nanousd * 100 // budget_nanousd,
-        action=project.budget_action.value, status=status_of(spent_nanousd, budget_nanousd),
+        has_brand=look != Look(), spent_nanousd=runtime.budgets.standing(project.id).spent_nanousd,
+        requests=0, unpriced=0,
+        budget_nanousd=project.daily_budget_nanousd, budget_percent=None, action=project.budget_action.value, status="",
         rosters={name: [str(one) for one in getattr(rosters, name)] for name in ("stt", "llm", "tts")},
-        budget_ms=project.routing.budget_ms, is_managed=project.is_managed, links=links,
+        budget_ms=project.routing.budget_ms, is_managed=project.is_managed,
+        links=sum(map(runtime.shares.is_valid, runtime.shares.of(project.id))),
+    )  # fmt: skip
+    return _with_rows(card, None)
+
+
+def _with_rows(card: Card, entry: costs.Entry | None) -> Card:
+    spent_nanousd = card.spent_nanousd if entry is None else max(entry.nanousd, card.spent_nanousd)
+    budget_nanousd = card.budget_nanousd
+    return replace(
+        card, spent_nanousd=spent_nanousd, requests=0 if entry is None else entry.requests,
+        unpriced=0 if entry is None else entry.unpriced,
+        budget_percent=None if not budget_nanousd else spent_nanousd * 100 // budget_nanousd,
+        status=status_of(spent_nanousd, budget_nanousd),
     )  # fmt: skip

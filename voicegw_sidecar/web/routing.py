@@ -10,10 +10,11 @@ from msgspec import Struct
 
 from voicegw_sidecar.api.answers import RUNTIME
 from voicegw_sidecar.config import Catalog, Project
+from voicegw_sidecar.config.schema import Rosters, Routing
 from voicegw_sidecar.errors import NoRoute
-from voicegw_sidecar.picks import Seen, baselines, pick
-from voicegw_sidecar.routing.latency import Observed
-from voicegw_sidecar.routing.router import Decision
+from voicegw_sidecar.picks import Seen, baselines, counted
+from voicegw_sidecar.routing.latency import Key, Latencies, Observed
+from voicegw_sidecar.routing.router import Decision, Wish, choose
 from voicegw_sidecar.store.queries.latencies import StoredObservation, observations
 from voicegw_sidecar.terms import ROUTED, Modality, RoutingPolicy
 from voicegw_sidecar.web.chrome import Choice, choice_of, listed_projects
@@ -89,62 +90,66 @@ async def routing(request: web.Request) -> web.Response:
     key = seen.parameters.choice("sort", tuple(_KEYS))
     order = seen.parameters.choice("order", ORDERS) or "ascending"
     listed = [seen.project] if seen.project is not None else listed_projects(runtime)
-    shown, further = listed[:PROJECTS_SHOWN], listed[PROJECTS_SHOWN:]
-    known = {project.id: runtime.rollup.seen(project.id) for project in shown}
-    # the newest observations change with every call: what looks at them stays on the loop
-    decided = {one.id: _decide(catalog, one, known[one.id]) for one in shown if _is_adaptive(one)}
-    rolled_up_ns, interval_s = runtime.rollup.rolled_up_ns, runtime.loaded.config.workers.rollup_interval_seconds
-
-    def build(connection: apsw.Connection) -> RoutingPage:
-        found = observations(connection, selected)
-        return RoutingPage(
-            projects=[
-                _project(catalog, one, decided.get(one.id) or _decide(catalog, one, known[one.id]), found, key, order)
-                for one in shown
-            ],
-            further=[choice_of(one) for one in further],
-            columns=_columns(key, order),
-            rolled_up_ns=rolled_up_ns,
-            interval_s=interval_s,
-        )
-
-    return await show(seen, "parts/routing.html" if seen.is_part else "pages/routing.html", build, home="/routing")
+    shown = listed[:PROJECTS_SHOWN]
+    asked = [_asked(catalog, one, runtime.rollup.seen(one.id)) for one in shown]
+    further = [choice_of(one) for one in listed[PROJECTS_SHOWN:]]
+    when = (runtime.rollup.rolled_up_ns, runtime.loaded.config.workers.rollup_interval_seconds)
+    template = "parts/routing.html" if seen.is_part else "pages/routing.html"
+    return await show(
+        seen, template, "/routing", build, selected, asked, baselines(catalog), further, (key, order), when
+    )
 
 
-def _is_adaptive(project: Project) -> bool:
-    return project.routing.policy is RoutingPolicy.ADAPTIVE
+Curated = dict[tuple[Modality, str], float]
 
 
-Decided = tuple[Decision | None, str | None]
+class Asked(Struct, frozen=True):
+    """One project's rules, and what counts as observed in it."""
+
+    choice: Choice
+    routing: Routing
+    observed: dict[Key, Observed]
 
 
-def _decide(catalog: Catalog, project: Project, seen: Seen) -> Decided:
-    try:
-        return pick(catalog, project.id, seen), None
-    except NoRoute as refused:
-        return None, refused.message
+def _asked(catalog: Catalog, project: Project, seen: Seen) -> Asked:
+    return Asked(choice_of(project), project.routing, dict(counted(catalog, project.id, seen)))
+
+
+def build(
+    connection: apsw.Connection, project: str | None, asked: list[Asked], curated: Curated, further: list[Choice],
+    sort: tuple[str | None, str], when: tuple[int | None, int],
+) -> RoutingPage:  # fmt: skip
+    """Ask the database for the last roll-up, and the router for what it would pick."""
+    found = observations(connection, project)
+    return RoutingPage([_project(one, found, curated, *sort) for one in asked], further, _columns(*sort), *when)
 
 
 def _project(
-    catalog: Catalog, project: Project, decided: Decided, found: list[StoredObservation], key: str | None, order: str
+    asked: Asked, found: list[StoredObservation], curated: Curated, key: str | None, order: str
 ) -> ProjectRouting:
-    routing_ = project.routing
-    rows = rows_of(catalog, project, [one for one in found if one.project == project.id])
+    rules = asked.routing
+    rows = rows_of(rules.rosters, [one for one in found if one.project == asked.choice.id], curated)
+    decision, no_route = None, None
+    rosters = {modality: getattr(rules.rosters, modality.value) for modality in ROUTED}
+    wish = Wish(asked.choice.id, rosters, rules.budget_ms, rules.fallback_to_fastest)
+    try:
+        decision = choose(wish, Latencies(asked.observed, curated))
+    except NoRoute as refused:
+        no_route = refused.message
     return ProjectRouting(
-        choice_of(project), routing_.budget_ms, routing_.fallback_to_fastest, routing_.policy, *decided,
+        asked.choice, rules.budget_ms, rules.fallback_to_fastest, rules.policy, decision, no_route,
         rows=rows if key is None else sorted_by(rows, key, is_descending=order == "descending"),
     )  # fmt: skip
 
 
-def rows_of(catalog: Catalog, project: Project, found: list[StoredObservation]) -> list[Row]:
+def rows_of(rosters: Rosters, found: list[StoredObservation], curated: Curated) -> list[Row]:
     """Return a row for everything that is in a roster or was observed, as the rosters have it, then by name."""
     known: dict[tuple[Modality, str, str | None], Observed] = {
         (one.modality, one.provider, one.model): one.observed for one in found
     }
-    curated = baselines(catalog)
     rows: list[Row] = []
     for modality in ROUTED:
-        entries = getattr(project.routing.rosters, modality.value)
+        entries = getattr(rosters, modality.value)
         roster = dict.fromkeys((entry.provider, entry.model) for entry in entries)
         names = [(provider, model) for kind, provider, model in known if kind is modality]
         pooled = sorted(name for name in names if name[1] is None)

@@ -53,33 +53,34 @@ async def session(request: web.Request) -> web.Response:
     first = seen.parameters.whole("turn", 0, 0, 1_000_000)
     session_id, selected = request.match_info["id"], seen.project_id
 
-    def build(connection: apsw.Connection) -> SessionPage:
-        row = _find(connection, selected, session_id)
-        if row.ended_ns is None:
-            row, turns = figures(connection, row)
-            row = replace(row, budget_ms_used=None)  # set when the session is closed
-        else:
-            turns = queries.turns_of(connection, row.uid)
-        route = read_route(row.route)
-        shown = turns[first : first + TURNS]
-        scale = scale_of(shown, row.budget_ms)
-        found = exchanges.exchanges(
-            connection, exchanges.Filter(project=row.project, session_id=row.id, limit=EXCHANGES)
-        )
-        return SessionPage(
-            row=row,
-            outcome=outcome_of(row),
-            legs={modality: route.get(modality) for modality in ROUTED},
-            turns=[TurnRow(turn, stretches(turn, scale)) for turn in shown],
-            first_turn=first,
-            turn_count=len(turns),
-            scale=scale,
-            line=turn_line(turns, row.budget_ms),
-            exchanges=sorted(found.rows, key=lambda one: one.started_ns),
-            has_more_exchanges=found.next is not None,
-        )
+    return await show(seen, "pages/session.html", "/sessions", build, selected, session_id, first)
 
-    return await show(seen, "pages/session.html", build, home="/sessions")
+
+def build(connection: apsw.Connection, project: str | None, session_id: str, first: int) -> SessionPage:
+    """Ask the database; of an open session the figures are as they stand."""
+    row = _find(connection, project, session_id)
+    if row.ended_ns is None:
+        row, turns = figures(connection, row)
+        row = replace(row, budget_ms_used=None)  # set when the session is closed
+    else:
+        turns = queries.turns_of(connection, row.uid)
+    route = read_route(row.route)
+    shown = turns[first : first + TURNS]
+    scale = scale_of(shown, row.budget_ms)
+    wanted = exchanges.Filter(project=row.project, session_id=row.id, limit=EXCHANGES)
+    found = exchanges.exchanges(connection, wanted)
+    return SessionPage(
+        row=row,
+        outcome=outcome_of(row),
+        legs={modality: route.get(modality) for modality in ROUTED},
+        turns=[TurnRow(turn, stretches(turn, scale)) for turn in shown],
+        first_turn=first,
+        turn_count=len(turns),
+        scale=scale,
+        line=turn_line(turns, row.budget_ms),
+        exchanges=sorted(found.rows, key=lambda one: one.started_ns),
+        has_more_exchanges=found.next is not None,
+    )
 
 
 def _find(connection: apsw.Connection, project: str | None, session_id: str) -> SessionRow:

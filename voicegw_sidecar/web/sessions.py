@@ -47,17 +47,19 @@ async def sessions(request: web.Request) -> web.Response:
     parameters, selected = seen.parameters, seen.project_id
     wanted, before = among(parameters), parameters.cursor("before")
 
-    def build(connection: apsw.Connection) -> SessionsPage:
-        found = queries.sessions(connection, selected, before, ROWS, among=wanted)
-        return SessionsPage(
-            lines=[_line(connection, row) for row in found.rows],
-            next=found.next,
-            outcome=parameters.text("outcome"),
-            overrun=parameters.text("overrun"),
-            is_first=before is None,
-        )
+    template = "parts/sessions.html" if seen.is_part else "pages/sessions.html"
+    filters = (parameters.text("outcome"), parameters.text("overrun"))
+    return await show(seen, template, "/sessions", build, selected, wanted, before, filters)
 
-    return await show(seen, "parts/sessions.html" if seen.is_part else "pages/sessions.html", build, home="/sessions")
+
+def build(
+    connection: apsw.Connection, project: str | None, wanted: queries.Among, before: str | None,
+    filters: tuple[str | None, str | None],
+) -> SessionsPage:  # fmt: skip
+    """Ask the database."""
+    found = queries.sessions(connection, project, before, ROWS, among=wanted)
+    lines = [_line(connection, row) for row in found.rows]
+    return SessionsPage(lines, found.next, *filters, is_first=before is None)
 
 
 def _line(connection: apsw.Connection, row: SessionRow) -> Line:

@@ -31,7 +31,7 @@ async def links(request: web.Request) -> web.Response:
     """``GET /projects/{id}/links``"""
     seen = visit(request)
     only_admins(seen)
-    return _page(seen, own_project(seen), None, None, 200)
+    return await _page(seen, own_project(seen), None, None, 200)
 
 
 async def create(request: web.Request) -> web.Response:
@@ -47,8 +47,8 @@ async def create(request: web.Request) -> web.Response:
     except SidecarError as error:
         if error.status >= 500:
             raise
-        return _page(seen, project, None, error.message, error.status)
-    return _page(seen, project, url_of(request, row), None, 201)
+        return await _page(seen, project, None, error.message, error.status)
+    return await _page(seen, project, url_of(request, row), None, 201)
 
 
 async def revoke(request: web.Request) -> web.Response:
@@ -62,7 +62,7 @@ async def revoke(request: web.Request) -> web.Response:
     return see_other(address(f"/projects/{project.id}/links", {"project": seen.project_id}))
 
 
-def _page(seen: Visit, project: Project, made: str | None, error: str | None, status: int) -> web.Response:
+async def _page(seen: Visit, project: Project, made: str | None, error: str | None, status: int) -> web.Response:
     shown = [share_view(seen.runtime, row) for row in seen.runtime.shares.of(project.id)[:200]]
     page = LinksPage(choice_of(project), shown, made, error)
-    return draw(seen.request, "pages/links.html", chrome_of(seen, "/projects"), page, status)
+    return await draw(seen.request, seen.runtime, "pages/links.html", chrome_of(seen, "/projects"), page, status)
