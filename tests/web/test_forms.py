@@ -11,6 +11,7 @@ from tests.api.test_branding import PNG
 from tests.conftest import Client, MountControlPlane
 from voicegw_sidecar.api.answers import RUNTIME
 from voicegw_sidecar.managed_projects import merged
+from voicegw_sidecar.web.logs import changed_values
 from voicegw_sidecar.web.project_form import fields_of, patch_of, settings_of
 
 FULL: dict[str, Any] = {
@@ -135,3 +136,13 @@ async def test_a_link_is_shown_once(control_plane: MountControlPlane) -> None:
     [share] = client.app[RUNTIME].shares.of("acme")
     assert (await send(client, f"/projects/acme/links/{share.id}/revoke", {}))[0] == 303
     assert ">revoked<" in await (await client.get("/projects/acme/links")).text()
+
+
+def test_a_change_is_told_by_the_settings_that_differ() -> None:
+    before = '{"name":"A","daily_budget":2.5,"routing":{"failover":true,"rosters":{"stt":["deepgram"]}},"tags":["x"]}'
+    after = '{"name":"A","daily_budget":3,"routing":{"rosters":{"stt":["deepgram","whisper"]}},"tags":["x"],"n":false}'
+    assert [(one.name, one.before, one.after) for one in changed_values(before, after)] == [
+        ("daily_budget", "2.5", "3"), ("routing.failover", "yes", None),
+        ("routing.rosters.stt", "deepgram", "deepgram, whisper"), ("n", None, "no")]  # fmt: skip
+    assert changed_values(None, None) == []
+    assert [one.before for one in changed_values('{"a":1}', None)] == ["1"]

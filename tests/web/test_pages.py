@@ -122,7 +122,8 @@ async def test_pages_are_useful_without_javascript_and_under_their_policy(
             assert "onclick" not in html
         await page.goto(f"{sidecar.url}/sessions")
         await page.click("text=call-acme-0")
-        assert await page.locator("svg.waterfall rect.part").count() == 15  # five stretches in each of three turns
+        # five stretches in each of three turns, and of the one that was not answered the transcript's
+        assert await page.locator("svg.waterfall rect.part").count() == 16
         assert "no" in (await page.locator("svg.waterfall").nth(2).get_attribute("aria-label") or "")
         await page.goto(f"{sidecar.url}/routing?project=acme")
         await page.click("th >> text=p50, ms")

@@ -57,10 +57,11 @@ def scale_of(turns: Sequence[Turn], budget_ms: int) -> Scale:
 def stretches(turn: Turn, scale: Scale) -> list[Stretch]:
     """Return the parts of a turn where they were, gaps of the agent's own time between them.
 
-    Without all moments the total, where it is known, is drawn as one stretch of which nothing more is known.
+    Without all moments the total, where it is known, is drawn as one stretch of which nothing more is known; without a
+    total there is the transcript's part alone, which begins the turn.
     """
     if turn.total_ms is None:
-        return []
+        return _laid_out([("stt", turn.stt_ms or 0)], scale)
     if turn.agent_ms is None or turn.speech_ended_ns is None:
         known = [("stt", turn.stt_ms), ("llm", turn.llm_ms), ("tts", turn.tts_ms)]
         rest_ms = turn.total_ms - sum(part_ms or 0 for _, part_ms in known)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import apsw
+import msgspec
 from aiohttp import web
 from msgspec import Struct
 
@@ -68,10 +71,25 @@ def build(connection: apsw.Connection, wanted: exchanges.Filter, is_following: b
     )  # fmt: skip
 
 
+class Value(Struct, frozen=True):
+    """One setting that changed, by its dotted key; None is not set."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class ChangeLine(Struct, frozen=True):
+    """One change, and what of the settings it changed."""
+
+    row: AuditRow
+    values: list[Value]
+
+
 class ChangesPage(Struct, frozen=True):
     """What the page of changes shows."""
 
-    rows: list[AuditRow]
+    lines: list[ChangeLine]
     next: str | None
     is_first: bool
 
@@ -88,4 +106,26 @@ async def changes(request: web.Request) -> web.Response:
 def build_changes(connection: apsw.Connection, project: str | None, before: str | None) -> ChangesPage:
     """Ask the database."""
     found = queried_changes(connection, project, before, CHANGES)
-    return ChangesPage(found.rows, found.next, before is None)
+    lines = [ChangeLine(row, changed_values(row.before, row.after)) for row in found.rows]
+    return ChangesPage(lines, found.next, before is None)
+
+
+def changed_values(before: str | None, after: str | None) -> list[Value]:
+    """Return the settings that differ between two JSON texts, by their dotted keys."""
+    old, new = (dict(_leaves(_decoded(text), "")) for text in (before, after))
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return [Value(name, old.get(name), new.get(name)) for name in names]
+
+
+def _decoded(text: str | None) -> object:
+    return None if text is None else msgspec.json.decode(text)
+
+
+def _leaves(value: object, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        yield path, ", ".join(map(str, value))
+    elif value is not None:
+        yield path, {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
