@@ -34,3 +34,35 @@ function pickers(root) {
 }
 
 document.addEventListener("DOMContentLoaded", () => pickers(document));
+
+// A part of a page that keeps itself current waits while somebody works in it by keyboard or has selected some of it.
+const places = new Map();
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, elt } = event.detail;
+  if (target.id === "dialog") return;
+  const selection = document.getSelection();
+  const isRead = selection && !selection.isCollapsed && target.contains(selection.anchorNode);
+  if (elt === target && (isRead || target.querySelector(":focus-visible"))) event.detail.shouldSwap = false;
+  places.clear();
+  for (const region of regions(target)) places.set(region.getAttribute("aria-label"), region.scrollLeft);
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  for (const region of regions(event.detail.target)) region.scrollLeft = places.get(region.getAttribute("aria-label")) || 0;
+});
+
+function regions(target) {
+  return target.querySelectorAll(".scroll[aria-label]");
+}
+
+// Without an answer, what is shown is as it was; a dialog that cannot be had is asked for as a page, which says why.
+for (const name of ["htmx:sendError", "htmx:responseError"]) {
+  document.addEventListener(name, (event) => {
+    if (event.detail.target.id === "dialog") location.href = event.detail.elt.href;
+    else document.getElementById("stale").hidden = false;
+  });
+}
+document.addEventListener("htmx:afterOnLoad", (event) => {
+  if (event.detail.successful) document.getElementById("stale").hidden = true;
+});

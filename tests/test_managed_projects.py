@@ -52,7 +52,7 @@ def test_two_projects_cannot_have_one_agent_key() -> None:
     assert "two" in judged.faults
 
 
-@pytest.mark.parametrize("settings", ["not json", "[]", "1", ""])
+@pytest.mark.parametrize("settings", ["not json", "[]", "1", "", "[" * 100_000, "\ufffd"])
 def test_a_row_that_no_program_of_ours_wrote_is_a_fault_and_no_end(settings: str) -> None:
     assert settings_of(row("odd", settings)) == {"settings": "unreadable"}
     assert "odd" in judge([row("odd", settings)], config_of(), {}).faults

@@ -94,6 +94,19 @@ def test_an_ipv6_network_is_one_guesser(clock: SetClock) -> None:
         guesses.wrong(f"2001:db8::{number:x}")
     assert guesses.wait_s("2001:db8::ffff") > 0
     assert guesses.wait_s("2001:db8:0:1::1") == 0
+    for _ in range(10):
+        guesses.wrong("::ffff:10.0.0.1")  # how a socket of both kinds shows an IPv4 peer
+    assert guesses.wait_s("10.0.0.1") > 0
+    assert guesses.wait_s("::ffff:10.0.0.2") == 0
+
+
+async def test_one_key_signs_nobody_else_out(store: Store, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sign_ins, "LIMIT_OF_KEY", 2)
+    known = SignIns(store, clock, [])
+    admin = known.begin("admin")
+    words = [known.begin("viewer") for _ in range(5)]
+    assert known.key_print(admin) == "admin"
+    assert [known.key_print(word) is not None for word in words] == [False, False, False, True, True]
 
 
 def test_addresses_remembered_are_bounded(clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,6 +169,8 @@ class Access:
             address = ipaddress.ip_address(peer.partition("%")[0])
         except ValueError:
             return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped  # how a socket of both kinds shows an IPv4 peer
         return any(address in network for network in self._trusted_proxies)
 
     def _host(self, caller: Caller) -> str:

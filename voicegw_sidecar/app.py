@@ -106,6 +106,7 @@ def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
         shares=Shares(key, clock, read_once(store.path, operators.shares)),
         sign_ins=SignIns(store, clock, read_once(store.path, operators.sign_ins, clock.wall_ns())),
         guesses=Guesses(clock),
+        api_guesses=Guesses(clock),
         signing_key=key,
         started_ns=clock.monotonic_ns(),
         changing=asyncio.Lock(),
@@ -130,6 +131,9 @@ def build_app(runtime: Runtime) -> web.Application:
         for definition in routes:
             for route in definition.register(app.router):
                 areas[route] = area
+                for other in route.resource or ():  # what is mounted for GET answers HEAD too
+                    if other.method == "HEAD" and definition.method == "GET":
+                        areas[other] = area
 
     mount(brand_routes(), Area.BRAND)  # before the static files: a logo's address is below theirs
     mount([*open_routes(), *static_routes()], Area.OPEN)

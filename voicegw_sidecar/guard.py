@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from voicegw_sidecar.access import Area, Caller, Role
-from voicegw_sidecar.api.answers import AGENT_PROJECT, VISITOR, Visitor, error_answer
+from voicegw_sidecar.api.answers import AGENT_PROJECT, SCHEME, VISITOR, Visitor, error_answer
 from voicegw_sidecar.cookies import SHARE_COOKIE, SIGN_IN_COOKIE, cookie_of
 from voicegw_sidecar.errors import NotFound, SidecarError, StoreFailed, TooManyGuesses, Unauthorized
 from voicegw_sidecar.relay import Arrival
@@ -71,6 +71,8 @@ def _admit(runtime: Runtime, request: web.Request, area: Area) -> None:
     """Refuse a request, or note who asks."""
     arrival = arrival_of(request)
     caller = runtime.access.seen(Caller(arrival.method, arrival.scheme, arrival.headers, arrival.peer))
+    if area is not Area.DATA:
+        request[SCHEME] = caller.scheme
     owner = _owner(runtime, arrival) if area is Area.SESSION else None
     seat = _seat(runtime, request) if area in (Area.PAGE, Area.BRAND, Area.DOOR) else None
     try:
@@ -116,10 +118,10 @@ def _count_guess(runtime: Runtime, caller: Caller) -> None:
     """Slow down who tries keys; a right key is taken all the same, or a stray program would lock its machine out."""
     if caller.value("authorization") is None or not runtime.access.has_keys:
         return
-    wait_s = runtime.guesses.wait_s(caller.peer)
+    wait_s = runtime.api_guesses.wait_s(caller.peer)
     if wait_s > 0:
         raise TooManyGuesses("too many wrong keys came from this address; wait before the next one", wait_s)
-    runtime.guesses.wrong(caller.peer)
+    runtime.api_guesses.wrong(caller.peer)
 
 
 def _owner(runtime: Runtime, arrival: Arrival) -> str | None:

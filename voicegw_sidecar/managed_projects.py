@@ -77,7 +77,7 @@ def settings_of(row: ManagedRow) -> Settings:
     """Return a row's settings; what is not JSON, which no program of ours wrote, is no settings."""
     try:
         found = msgspec.json.decode(row.settings)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {"settings": "unreadable"}  # an unknown key: the project is told to be at fault
     return found if isinstance(found, dict) else {"settings": "unreadable"}
 

@@ -6,6 +6,7 @@ The same for the API, the command line and calls that leave a leg to the sidecar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -94,5 +95,6 @@ def model_of(catalog: Catalog, modality: Modality, entry: RosterEntry) -> str | 
     return None if provider is None else provider.default_model(modality)
 
 
+@lru_cache(maxsize=2)  # a catalog is immutable, and asked for every session
 def _providers(catalog: Catalog) -> dict[str, Provider]:
     return registry(catalog.config.providers, *(project.providers for project in catalog.projects.values()))

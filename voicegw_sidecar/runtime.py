@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from voicegw_sidecar.access import Access
 from voicegw_sidecar.agent_keys import AgentKeys
@@ -22,7 +22,7 @@ from voicegw_sidecar.sessions import Sessions
 from voicegw_sidecar.shares import Shares
 from voicegw_sidecar.sign_ins import Guesses, SignIns
 from voicegw_sidecar.store.database import Store
-from voicegw_sidecar.store.operator_records import ManagedRow
+from voicegw_sidecar.store.operator_records import ManagedRow, PurgeRow
 
 
 def _not_yet() -> None:
@@ -55,11 +55,18 @@ class Runtime(Struct):
     shares: Shares
     sign_ins: SignIns
     guesses: Guesses
+    """Wrong keys at the sign-in page."""
+    api_guesses: Guesses
+    """Wrong keys of programs: one that goes on with an old key keeps nobody from signing in."""
     signing_key: bytes
     started_ns: int
     """Monotonic."""
     changing: asyncio.Lock
-    """Held by whoever changes projects or brands, from reading what is there until it is in force."""
+    """Held by whoever changes projects, brands or links, from reading what is there until it is in force."""
+    waiting_changes: int = 0
+    """Changes that hold the lock or wait for it."""
+    purges: list[PurgeRow] = field(default_factory=list)
+    """What deleted projects left that is still to be removed."""
     put_in_force: Callable[[], None] = _not_yet
     """Lets the next call have what ``loaded`` and ``judged`` say."""
     is_ready: bool = False

@@ -20,6 +20,8 @@ from voicegw_sidecar.terms import NS_PER_S
 LASTS_S = 12 * 3600
 LIMIT_SIGN_INS = 1000
 """Browsers signed in at once; beyond, the one that signed in first is signed out."""
+LIMIT_OF_KEY = 200
+"""Of them with one key: whoever has a viewer's key signs no admin out."""
 
 
 class SignIns:
@@ -37,6 +39,9 @@ class SignIns:
         row = SignInRow(_digest(word), key_print, now_ns + LASTS_S * NS_PER_S)
         while self._known and (len(self._known) >= LIMIT_SIGN_INS or self._first().expires_ns <= now_ns):
             self._end(self._first().digest)
+        same = [one.digest for one in self._known.values() if one.key_print == key_print]
+        if len(same) >= LIMIT_OF_KEY:
+            self._end(same[0])
         self._known[row.digest] = row
         self._store.execute(*write_sign_in(row, now_ns))
         return word
@@ -93,6 +98,8 @@ def _network(peer: str) -> str:
         address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:
         return peer[:64]
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
     if address.version == 6 and not address.is_loopback:
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)

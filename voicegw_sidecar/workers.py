@@ -1,4 +1,4 @@
-"""What runs beside the calls: the roll-up of latencies, and the end of sessions in which nothing happens any more."""
+"""What runs beside the calls: the roll-up of latencies, the end of sessions in which nothing happens, and purges."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 
 from voicegw_sidecar import tasks
 from voicegw_sidecar.attribution import Attribution
+from voicegw_sidecar.operating.purge import keep_purging
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.terms import NS_PER_S
 
@@ -27,6 +28,7 @@ class Workers:
         self._tasks = [
             tasks.spawn(self._roll_up(), name="roll-up"),
             tasks.spawn(self._look(), name="sessions"),
+            tasks.spawn(keep_purging(runtime), name="purge"),
         ]
 
     async def close(self) -> None:

@@ -115,7 +115,8 @@ def test_of_pillow_there_is_what_a_png_needs(tmp_path: Path) -> None:
     assert [name for name in names if "ImagePlugin" in name] == ["PIL/PngImagePlugin.pyc"]
     assert not [name for name in names if "avif" in name or "webp" in name or "freetype" in name]
     code = (
-        f"import sys; sys.path[:] = [{str(tmp_path / 'images')!r}, *(p for p in sys.path if 'site-packages' not in p)]\n"
+        "import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p]\n"
+        f"sys.path.insert(0, {str(tmp_path / 'images')!r})\n"
         "from PIL import Image; import io\n"
         "out = io.BytesIO(); Image.new('RGBA', (9, 9), '#f63').save(out, 'PNG')\n"
         "print(Image.open(io.BytesIO(out.getvalue()), formats=['PNG']).size, Image.__file__)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from tests.api.test_branding import PNG
 from tests.cli.test_commands import run
 from tests.conftest import StartSidecar
-from tests.sidecar import Sidecar
+from tests.sidecar import Sidecar, raw_server
 
 KEYED = "auth: {api_keys: [admin-key-1]}\nprojects: {acme: {}, globex: {}}\n"
 KEY = {"VOICEGW_API_KEY": "admin-key-1"}
@@ -57,6 +58,49 @@ async def test_a_no_is_one_line(start_sidecar: StartSidecar, words: tuple[str, .
     assert (found, out) == (code, "")
     assert err.count("\n") == 1
     assert told in err
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "code"),
+    [
+        (("share", "list"), {"VOICEGW_API_KEY": "S3CRET key"}, 2),
+        (("share", "list"), {"VOICEGW_API_KEY": "S3CRETé"}, 2),
+        (("share", "list", "--url", "http://[::1"), {}, 2),
+        (("share", "list", "--url", "http://a..b"), {}, 1),
+        (("share", "list", "--url", f"http://{'a' * 64}.test"), {}, 1),
+        (("share", "list", "--url", "http://x/é"), {}, 2),
+        (("share", "list", "--url", "http://user:S3CRET@127.0.0.1"), {}, 2),
+        (("brand", "show", "--project", ""), {}, 2),
+        (("share", "list", "--url", "http://127.0.0.1:99999"), {}, 2),
+    ],
+)  # fmt: skip
+async def test_nothing_is_a_traceback_and_no_key_is_shown(
+    words: tuple[str, ...], environ: dict[str, str], code: int
+) -> None:
+    found, out, err = await run(*words, **environ)
+    assert (found, out, err.count("\n")) == (code, "", 1)
+    assert "S3CRET" not in err
+    assert "Traceback" not in err
+
+
+async def test_a_key_with_a_line_break_at_its_end_is_a_key(start_sidecar: StartSidecar) -> None:
+    async with start_sidecar(KEYED) as sidecar:
+        assert (await ask(sidecar, "share", "list", VOICEGW_API_KEY="admin-key-1\n"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b"null", b"[" * 100_000, b"<html>", b'{"shares":[{}]}', b'{"shares":7}']
+)
+async def test_what_is_no_sidecar_is_told_of_in_one_line(body: bytes) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        await writer.drain()
+
+    async with raw_server(script) as url:
+        code, out, err = await run("share", "list", "--url", url)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "Traceback" not in err
 
 
 async def test_a_link_is_made_listed_and_revoked(start_sidecar: StartSidecar) -> None:

@@ -97,7 +97,7 @@ def test_what_the_file_says_is_known() -> None:
 
 
 def test_an_address_of_its_own_is_sent_no_key_of_the_file() -> None:
-    config = config_of({"providers": {"openai": {"api_key": "sk-of-the-file"}}})
+    config = config_of({"providers": {"openai": {"api_key": "sk-of-the-file"}}, "auth": {"api_keys": ["admin-key"]}})
     project, errors = read({"providers": {"openai": {"base_url": "http://127.0.0.1:9"}}}, config)
     assert errors == []
     assert Catalog(config, BUILTIN, [project]).provider_settings("acme", "openai").api_key is None
@@ -105,6 +105,39 @@ def test_an_address_of_its_own_is_sent_no_key_of_the_file() -> None:
     key = Catalog(config, BUILTIN, [plain]).provider_settings("acme", "openai").api_key
     assert key is not None
     assert key.reveal() == "sk-of-the-file"
+
+
+@pytest.mark.parametrize(
+    ("file", "entry", "refused"),
+    [
+        ({}, {"openai": {"base_url": "http://127.0.0.1:9"}}, True),  # where an agent's own key would go
+        ({}, {"whisper": {"api_key_env": "ACME_KEY"}}, True),  # a port that any program may listen on
+        ({"whisper": {}}, {"whisper": {"api_key_env": "ACME_KEY"}}, True),
+        ({"whisper": {"base_url": "http://127.0.0.1:7"}}, {"whisper": {"api_key_env": "ACME_KEY"}}, False),
+        ({"openai": {"base_url": "http://127.0.0.1:7"}}, {"openai": {"api_key_env": "ACME_KEY"}}, False),
+        ({}, {"openai": {"api_key_env": "ACME_KEY"}}, False),
+        ({}, {"mine": {"dialect": "openai", "base_url": "http://127.0.0.1:7"}}, False),
+        ({}, {"mine": {"dialect": "openai", "base_url": "http://127.0.0.1:7", "api_key_env": "ACME_KEY"}}, True),
+        ({"mine": {"dialect": "openai", "base_url": "http://gpu.lan"}}, {"mine": {"base_url": "http://x.test"}}, True),
+    ],
+)
+def test_without_an_admin_key_no_key_goes_to_an_address_of_the_callers_choice(
+    file: dict[str, Any], entry: dict[str, Any], refused: bool
+) -> None:
+    _, errors = read({"providers": entry}, config_of({"providers": file}))
+    assert bool(errors) is refused, errors
+    assert read({"providers": entry}, config_of({"providers": file, "auth": {"api_keys": ["admin-key"]}}))[1] == []
+
+
+def test_more_entries_than_a_project_needs_are_refused_before_they_are_looked_at() -> None:
+    for settings in (
+        {"tags": ["x"] * 65}, {f"key{number}": 1 for number in range(65)},
+        {"providers": {f"bad{number}": {} for number in range(5000)}},
+        {"routing": {"rosters": {"llm": [f"bad{number}" for number in range(7000)]}}},
+    ):  # fmt: skip
+        _, errors = read(settings)
+        assert len(errors) == 1
+        assert "expected at most 64 entries" in errors[0]
 
 
 def test_with_an_admin_key_whoever_has_it_may_choose_both() -> None:

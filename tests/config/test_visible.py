@@ -38,3 +38,10 @@ def test_a_key_is_never_shown_but_that_it_changed_is() -> None:
     assert after["providers.openai.api_key"] == "another key"
     assert before["auth.api_keys"] == ["a key"]
     assert after["alerts.webhook"] == "a key"
+
+
+def test_below_an_address_there_may_be_a_key() -> None:
+    _, after = told({}, {"providers": {"openai": {"base_url": "https://gw.test:8443/canary-1/v1"}},
+                         "otlp": {"endpoint": "http://collector.test/canary-2"}})  # fmt: skip
+    assert "canary" not in str(after)
+    assert after["providers.openai.base_url"] == "https://gw.test:8443/…"

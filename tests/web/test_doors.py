@@ -99,7 +99,7 @@ async def test_a_wrong_key_is_told_and_guessing_is_slowed_down(start_sidecar: St
         good = {"Authorization": "Bearer admin-key-1"}
         assert (await sidecar.get_json("/v1/status", **good))["version"]
         async with http.get(f"{sidecar.url}/v1/status", headers={"Authorization": "Bearer wrong"}) as response:
-            assert response.status == 429
+            assert response.status == 401  # counted by itself: a stray program keeps nobody from signing in
 
 
 async def test_wrong_keys_of_programs_are_counted_too(start_sidecar: StartSidecar) -> None:

@@ -101,6 +101,33 @@ async def test_logs_are_followed(start_sidecar: StartSidecar, chromium: Browser)
         await page.close()
 
 
+async def test_who_works_in_a_followed_log_is_not_disturbed(start_sidecar: StartSidecar, chromium: Browser) -> None:
+    async with raw_server(upstream) as url, start_sidecar("projects: {acme: {}}\n", openai=url) as sidecar:
+        await one_call(sidecar)
+        await sidecar.rows(1)
+        page = await chromium.new_page(viewport={"width": 390, "height": 800})
+        await page.goto(f"{sidecar.url}/logs?follow=1")
+        await page.evaluate("document.querySelector('.scroll').scrollLeft = 120")
+        rows = page.locator("#logs tbody tr")
+        await one_call(sidecar)
+        await expect(rows).to_have_count(2, timeout=8_000)
+        assert await page.evaluate("document.querySelector('.scroll').scrollLeft") == 120
+        await page.locator("#logs tbody a").first.focus()
+        await page.keyboard.press("Tab")  # by keyboard: the focus shows
+        held = await page.evaluate("document.activeElement.outerHTML")
+        await one_call(sidecar)
+        await page.wait_for_timeout(3_000)
+        assert await page.evaluate("document.activeElement.outerHTML") == held
+        await expect(rows).to_have_count(2)
+        await page.evaluate("document.activeElement.blur()")
+        await expect(rows).to_have_count(3, timeout=8_000)
+        await page.route("**/logs*", lambda route: route.abort())
+        await expect(page.locator("#stale")).to_be_visible(timeout=8_000)
+        await page.unroute("**/logs*")
+        await expect(page.locator("#stale")).to_be_hidden(timeout=8_000)
+        await page.close()
+
+
 async def test_pages_are_useful_without_javascript_and_under_their_policy(
     start_sidecar: StartSidecar, chromium: Browser
 ) -> None:

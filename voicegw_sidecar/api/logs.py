@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import apsw
+import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from voicegw_sidecar.api.answers import RUNTIME, answer, iso_utc, usd
+from voicegw_sidecar.api.answers import RUNTIME, encoded_answer, iso_utc, usd
 from voicegw_sidecar.api.parameters import Parameters
 from voicegw_sidecar.store.queries import exchanges
 from voicegw_sidecar.store.records import ExchangeRow
@@ -56,7 +58,11 @@ async def logs(request: web.Request) -> web.Response:
         before_id=parameters.exchange_id("before"),
         limit=parameters.limit(),
     )
-    return answer(logs_answer(await runtime.store.read(exchanges.exchanges, wanted)))
+    return encoded_answer(await runtime.store.read(_encoded, wanted))
+
+
+def _encoded(connection: apsw.Connection, wanted: exchanges.Filter) -> bytes:
+    return msgspec.json.encode(logs_answer(exchanges.exchanges(connection, wanted)))
 
 
 def logs_answer(listing: exchanges.Listing) -> Logs:

@@ -24,7 +24,7 @@ class Parameters:
         self._query: Mapping[str, str] = request.query
         for name in self._query:
             if name not in names:
-                close = difflib.get_close_matches(name, names, 1)
+                close = difflib.get_close_matches(name[:40], names, 1)
                 hint = f"; did you mean {close[0]}?" if close else ""
                 raise BadRequest(f"{name[:40]}: unknown parameter, expected {_listed(names)}{hint}")
             if len(request.query.getall(name)) > 1:

@@ -160,7 +160,7 @@ async def begin(request: web.Request) -> web.Response:
     if session_id is None:
         session_id = runtime.sessions.new_id()
     else:
-        listed = await runtime.store.read(queries.sessions, project, None, 1, session_id)
+        listed = await runtime.store.read_first(queries.sessions, project, None, 1, session_id)
         if listed.rows or runtime.sessions.is_known((project, session_id)):
             raise Conflict(f"session_id: {session_id} is taken in project {project}; choose another, or leave it out")
     session = runtime.sessions.begin(project, session_id, SessionOrigin.API, decision)
@@ -302,7 +302,7 @@ async def _find(request: web.Request) -> SessionRow:
     runtime, session_id = request.app[RUNTIME], request.match_info["id"]
     project = _project(request, parameters.text("project"))  # before it is said whether there is such a project
     parameters.project(runtime)
-    found = (await runtime.store.read(queries.sessions, project, None, 2, session_id)).rows
+    found = (await runtime.store.read_first(queries.sessions, project, None, 2, session_id)).rows
     known = {(row.project, row.id) for row in found}
     # an open one whose row still waits to be written is there all the same
     found += [one.row() for one in runtime.sessions.named(project, session_id) if one.key not in known]

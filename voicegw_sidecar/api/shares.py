@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
 
-from voicegw_sidecar.api.answers import RUNTIME, VISITOR, answer, iso_utc
+from voicegw_sidecar.api.answers import RUNTIME, VISITOR, answer, iso_utc, scheme_of
 from voicegw_sidecar.api.body import json_body
 from voicegw_sidecar.api.parameters import Parameters
 from voicegw_sidecar.operating import shares
@@ -43,9 +43,10 @@ class ShareList(Struct, frozen=True):
 
 
 async def listing(request: web.Request) -> web.Response:
-    """``GET /api/shares?project=``"""
-    parameters, runtime = Parameters(request, "project"), request.app[RUNTIME]
-    return answer(ShareList([share_view(runtime, row) for row in runtime.shares.of(parameters.project(runtime))]))
+    """``GET /api/shares?project=&limit=``"""
+    parameters, runtime = Parameters(request, "project", "limit"), request.app[RUNTIME]
+    rows = runtime.shares.of(parameters.project(runtime))[: parameters.limit()]
+    return answer(ShareList([share_view(runtime, row) for row in rows]))
 
 
 async def create(request: web.Request) -> web.Response:
@@ -66,7 +67,7 @@ async def revoke(request: web.Request) -> web.Response:
 def url_of(request: web.Request, row: ShareRow) -> str:
     """Return a link's address: at the public address, where there is one."""
     runtime = request.app[RUNTIME]
-    base = runtime.loaded.config.serve.public_url or f"{request.scheme}://{request.host}"
+    base = runtime.loaded.config.serve.public_url or f"{scheme_of(request)}://{request.host}"
     return f"{base.rstrip('/')}/share/{runtime.shares.token(row)}"
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 
 from voicegw_sidecar.errors import BadRequest, TooLarge, UnsupportedType
 
-FIELD_BYTES = 16 * 1024
+FIELD_BYTES, FORM_BYTES = 16 * 1024, 128 * 1024
 PARTS = 60
 
 
@@ -49,13 +51,18 @@ async def read_fields(request: web.Request) -> dict[str, str]:
     """Read the texts of a form of either kind; raises `TooLarge` and `BadRequest`."""
     if request.content_type == "multipart/form-data":
         return (await read_form(request, 0)).fields
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise UnsupportedType(f"found a body of type {request.content_type[:80]!r}, expected a form")
+    body = bytearray()
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > FORM_BYTES:
+            raise TooLarge(f"the form is longer than {FORM_BYTES} bytes")
     try:
-        form = await request.post()
-    except web.HTTPRequestEntityTooLarge:
-        raise TooLarge("the form is too long") from None
-    except (ValueError, LookupError):
-        raise BadRequest("body: found no form") from None
-    return {name: value for name, value in form.items() if isinstance(value, str)}
+        # as UTF-8, whatever is declared: that is what pages are written in
+        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=PARTS))
+    except ValueError:
+        raise BadRequest(f"body: found no form of at most {PARTS} fields") from None
 
 
 async def _content(part: BodyPartReader, limit_bytes: int, name: str) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from voicegw_sidecar.cli.client import add_url, ask
+from voicegw_sidecar.cli.client import add_url, ask, project_id, told
 from voicegw_sidecar.cli.output import UNKNOWN, say, say_json
 from voicegw_sidecar.errors import BadRequest
 
@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     }
     for name, (help_, run) in words.items():
         command = commands.add_parser(name, help=help_, description=help_)
-        command.add_argument("--project", required=True, help="whose")
+        command.add_argument("--project", required=True, type=project_id, help="whose")
         add_url(command)
         command.add_argument("--json", action="store_true", help="print as JSON")
         command.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -51,9 +51,7 @@ def set_brand(options: argparse.Namespace) -> int:
         raise BadRequest("nothing to set; name at least one of --logo, --accent and --name")
     logo = None if options.logo is None else _read(Path(options.logo))
     found: Any = None
-    if changes:
-        found = ask(options, "POST", path, changes)
-    if logo is not None:
+    if logo is not None:  # first: it is what may be refused, and then nothing is set
         boundary = secrets.token_hex(16)
         content = b"".join((
             f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="logo"\r\n\r\n'.encode(),
@@ -61,6 +59,8 @@ def set_brand(options: argparse.Namespace) -> int:
         ))  # fmt: skip
         kind = f"multipart/form-data; boundary={boundary}"
         found = ask(options, "POST", f"{path}/logo", content=content, content_type=kind)
+    if changes:
+        found = ask(options, "POST", path, changes)
     return _say(options, found, f"Project {options.project} branding updated:")
 
 
@@ -90,9 +90,9 @@ def _say(options: argparse.Namespace, found: Any, title: str) -> int:
     if options.json:
         say_json(found)
         return 0
-    branding = found["branding"]
+    names = (("Logo", "logo_url"), ("Accent color", "accent_color"), ("Product name", "product_name"))
+    values = [(title_, told(found, "branding", name) or UNKNOWN) for title_, name in names]
     say(title)
-    say(f"  Logo: {branding['logo_url'] or UNKNOWN}")
-    say(f"  Accent color: {branding['accent_color'] or UNKNOWN}")
-    say(f"  Product name: {branding['product_name'] or UNKNOWN}")
+    for title_, value in values:
+        say(f"  {title_}: {value}")
     return 0

@@ -75,6 +75,8 @@ def run(words: Sequence[str]) -> int:
         return _complain(f"cannot go on: {error.strerror or error}", NO)
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # the last resort: one line, and no text that might hold a key
+        return _complain(f"failed, which should not happen: {type(error).__name__}", NO)
 
 
 def _nowhere() -> TextIO:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from urllib.parse import quote, urlencode
 
-from voicegw_sidecar.cli.client import add_url, ask
+from voicegw_sidecar.cli.client import add_url, ask, project_id, told
 from voicegw_sidecar.cli.output import say, say_json, say_table
 
 
@@ -13,15 +13,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands of ``share`` and their options."""
     commands = parser.add_subparsers(metavar="create|list|revoke", required=True, parser_class=type(parser))
     made = commands.add_parser("create", help="make a link and print it: it cannot be shown again")
-    made.add_argument("project", metavar="PROJECT")
+    made.add_argument("project", metavar="PROJECT", type=project_id)
     made.add_argument("--days", type=_days, default=30, metavar="N", help="how long it is valid; 30 by default")
     made.add_argument("--label", default="", help="for whom")
     made.set_defaults(share=create)
     listed = commands.add_parser("list", help="list the links there are and were")
-    listed.add_argument("project", metavar="PROJECT", nargs="?")
+    listed.add_argument("project", metavar="PROJECT", nargs="?", type=project_id)
     listed.set_defaults(share=listing)
     ended = commands.add_parser("revoke", help="end a link at once")
-    ended.add_argument("id", metavar="ID")
+    ended.add_argument("id", metavar="ID", type=project_id)
     ended.set_defaults(share=revoke)
     for command in (made, listed, ended):
         add_url(command)
@@ -48,7 +48,7 @@ def create(options: argparse.Namespace) -> int:
     if options.json:
         say_json(found)
     else:
-        say(found["url"])
+        say(told(found, "url"))
     return 0
 
 
@@ -60,8 +60,15 @@ def listing(options: argparse.Namespace) -> int:
         say_json(found)
         return 0
     rows = [
-        (one["id"], one["project"], one["state"], one["created_at"][:10], one["expires_at"][:10], one["label"])
-        for one in found["shares"]
+        (
+            told(one, "id"),
+            told(one, "project"),
+            told(one, "state"),
+            told(one, "created_at")[:10],
+            told(one, "expires_at")[:10],
+            told(one, "label"),
+        )
+        for one in told(found, "shares")
     ]
     say_table(("ID", "PROJECT", "STATE", "MADE", "ENDS", "LABEL"), rows)
     return 0
@@ -73,5 +80,5 @@ def revoke(options: argparse.Namespace) -> int:
     if options.json:
         say_json(found)
     else:
-        say(f"Share link {found['id']} of project {found['project']} is revoked.")
+        say(f"Share link {told(found, 'id')} of project {told(found, 'project')} is revoked.")
     return 0

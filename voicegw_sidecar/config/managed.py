@@ -21,6 +21,8 @@ from voicegw_sidecar.config.schema import BuiltinProvider, Config, Project, Prov
 from voicegw_sidecar.errors import ConfigError
 from voicegw_sidecar.terms import Secret
 
+MOST_ENTRIES = 64
+"""Of any one list or mapping in a project's settings."""
 NO_KEYS: Mapping[Secret, str] = MappingProxyType({})
 
 
@@ -42,6 +44,9 @@ def read_managed(
         ProjectId().read(project_id)
     except Mismatch as mismatch:
         return Project(), [ConfigError("project_id", str(mismatch))]
+    oversized = _oversized(path, settings)
+    if oversized is not None:  # said before anything is compared with anything: a fault costs more than a sound value
+        return Project(), [oversized]
     errors = list(_not_for_here(path, settings))
     document, key_envs = _without_key_names(settings)
     project, found = check_project(document, project_id)
@@ -56,7 +61,7 @@ def read_managed(
         id_: structs.replace(entry, api_key=keys[id_]) if id_ in keys else entry
         for id_, entry in project.providers.items()
     }
-    errors += _sent_elsewhere(path, providers, config)
+    errors += _sent_elsewhere(path, providers, config, builtin)
     project = structs.replace(project, providers=providers, is_managed=True)
     resolved, missing = with_agent_keys(structs.replace(config, projects={project_id: project}), environ)
     errors += missing
@@ -117,12 +122,33 @@ def _key_of(name: object, environ: Mapping[str, str]) -> Secret:
     return Key().read(value)
 
 
-def _sent_elsewhere(path: str, providers: Mapping[str, ProviderEntry], config: Config) -> Iterator[ConfigError]:
-    """Without an admin key every program of this machine may write projects: none may have a variable sent anywhere."""
+def _sent_elsewhere(
+    path: str, providers: Mapping[str, ProviderEntry], config: Config, builtin: Mapping[str, BuiltinProvider]
+) -> Iterator[ConfigError]:
+    """Yield what would send a key somewhere that neither the file nor the provider itself chose.
+
+    Without an admin key every program of this machine may write projects: none may have a variable of the sidecar's, or
+    the key that an agent sends, delivered to an address, or a local port, that it listens on itself.
+    """
+    if config.auth.api_keys:
+        return
+    remedy = "while no admin key is configured; set VOICEGW_API_KEY, or write it into voicegw.yaml"
     for provider, entry in providers.items():
-        if entry.base_url and entry.api_key and not config.auth.api_keys:
-            yield ConfigError(
-                f"{path}.providers.{provider}.base_url",
-                "expected no address of its own beside api_key_env while no admin key is configured; "
-                "set VOICEGW_API_KEY, or declare the provider in voicegw.yaml",
-            )
+        top, known = config.providers.get(provider), builtin.get(provider)
+        if entry.base_url and (top is not None or known is not None):
+            yield ConfigError(f"{path}.providers.{provider}.base_url", f"expected the usual address {remedy}")
+        elif entry.api_key and entry.base_url:
+            yield ConfigError(f"{path}.providers.{provider}.base_url", f"expected none beside api_key_env {remedy}")
+        elif entry.api_key and known is not None and known.is_local and not (top is not None and top.base_url):
+            yield ConfigError(f"{path}.providers.{provider}.api_key_env", f"expected none for a local port {remedy}")
+
+
+def _oversized(path: str, value: object) -> ConfigError | None:
+    """Return which part of the settings has more entries than any project needs."""
+    if not isinstance(value, dict | list):
+        return None
+    if len(value) > MOST_ENTRIES:
+        return ConfigError(path, f"expected at most {MOST_ENTRIES} entries, got {len(value)}")
+    items = value.items() if isinstance(value, dict) else ((None, item) for item in value)
+    found = (_oversized(path if key is None else joined(path, str(key)), item) for key, item in items)
+    return next((one for one in found if one is not None), None)

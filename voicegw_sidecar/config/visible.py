@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec import Struct, UnsetType
 
@@ -49,6 +50,9 @@ def _shown(value: object, key_words: str) -> object:
             return key_words if value else ""
         case tuple():
             return [_shown(item, key_words) for item in value]
+        case str() if "://" in value:  # below a host there may be a credential, put there by a variable
+            parts = urlsplit(value)
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" + ("/…" if parts.path.strip("/") else "")
         case bool() | int() | float() | str():
             return value
         case Path() | RosterEntry():

@@ -13,7 +13,7 @@ from voicegw_sidecar.brands import CONTENT_TYPES, Brand
 from voicegw_sidecar.config.kind import Mismatch
 from voicegw_sidecar.config.schema import ACCENT_COLOR, PRODUCT_NAME
 from voicegw_sidecar.errors import BadRequest, StoreFailed
-from voicegw_sidecar.operating.commit import Change, commit
+from voicegw_sidecar.operating.commit import Change, carry_out, commit
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.store.operator_records import BrandRow, forget_brand, write_brand
 
@@ -24,18 +24,20 @@ FIELDS = ("product_name", "accent_color", "logo_url")
 
 async def merge(runtime: Runtime, actor: str, project_id: str, changes: Mapping[str, object]) -> Brand:
     """Set the fields that are named; None clears one, back to the configuration file's. Raises `BadRequest`."""
-    runtime.catalog.project(project_id)
     checked = check(changes)
-    async with runtime.changing:
-        before = row = runtime.brands.row(project_id)
-        names = {name: value for name, value in checked.items() if name != "logo_url"}
-        row = replace(row, **names)
+
+    async def work() -> Brand:
+        project = runtime.catalog.project(project_id)
+        before = runtime.brands.row(project_id)
+        row = replace(before, **{name: value for name, value in checked.items() if name != "logo_url"})
         if "logo_url" in checked:
             row = replace(row, logo_extension=None, logo_digest=None)
         await _write(runtime, Change(actor, "brand.change", project_id), before, row)
-    if "logo_url" in checked:
-        await asyncio.to_thread(runtime.brands.remove, project_id)
-    return runtime.brands.of(runtime.catalog.project(project_id))
+        if "logo_url" in checked:
+            await asyncio.to_thread(runtime.brands.remove, project_id)
+        return runtime.brands.of(project)
+
+    return await carry_out(runtime, "brand.change", work)
 
 
 def check(changes: Mapping[str, object]) -> dict[str, str | None]:
@@ -45,9 +47,10 @@ def check(changes: Mapping[str, object]) -> dict[str, str | None]:
 
 async def set_logo(runtime: Runtime, actor: str, project_id: str, content: bytes) -> Brand:
     """Set the logo from an uploaded file; raises `BadRequest`, or `TooLarge`, with what is wrong with it."""
-    runtime.catalog.project(project_id)
-    logo = await asyncio.to_thread(read_logo, content)
-    async with runtime.changing:
+
+    async def work() -> Brand:
+        project = runtime.catalog.project(project_id)
+        logo = await asyncio.to_thread(read_logo, content)  # one at a time, as all changes: it is work for a processor
         try:
             await asyncio.to_thread(runtime.brands.write, project_id, logo)
         except OSError as error:
@@ -56,25 +59,30 @@ async def set_logo(runtime: Runtime, actor: str, project_id: str, content: bytes
         before = runtime.brands.row(project_id)
         row = replace(before, logo_extension=logo.extension, logo_digest=logo.digest)
         await _write(runtime, Change(actor, "brand.logo", project_id), before, row)
-        others = set(CONTENT_TYPES) - {logo.extension}
-        await asyncio.to_thread(runtime.brands.remove, project_id, others)
-    return runtime.brands.of(runtime.catalog.project(project_id))
+        await asyncio.to_thread(runtime.brands.remove, project_id, set(CONTENT_TYPES) - {logo.extension})
+        return runtime.brands.of(project)
+
+    return await carry_out(runtime, "brand.logo", work)
 
 
 async def clear(runtime: Runtime, actor: str, project_id: str) -> Brand:
     """Go back to what the configuration file says."""
-    project = runtime.catalog.project(project_id)
-    async with runtime.changing:
-        before = runtime.brands.row(project_id)
-        change = Change(actor, "brand.clear", project_id, before=_shown(before))
-        await commit(runtime, change, [forget_brand(project_id)], lambda: runtime.brands.forget(project_id))
-    await asyncio.to_thread(runtime.brands.remove, project_id)
-    return runtime.brands.of(project)
+
+    async def work() -> Brand:
+        project = runtime.catalog.project(project_id)
+        change = Change(actor, "brand.clear", project_id, before=_shown(runtime.brands.row(project_id)))
+        await commit(runtime, change, [forget_brand(project_id)])
+        runtime.brands.forget(project_id)
+        await asyncio.to_thread(runtime.brands.remove, project_id)
+        return runtime.brands.of(project)
+
+    return await carry_out(runtime, "brand.clear", work)
 
 
 async def _write(runtime: Runtime, change: Change, before: BrandRow, row: BrandRow) -> None:
     change = replace(change, before=_shown(before), after=_shown(row))
-    await commit(runtime, change, [write_brand(row, runtime.clock.wall_ns())], lambda: runtime.brands.put(row))
+    await commit(runtime, change, [write_brand(row, runtime.clock.wall_ns())])
+    runtime.brands.put(row)
 
 
 def _checked(name: str, value: object) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from voicegw_sidecar.operating.commit import Change, commit
+from voicegw_sidecar.operating.commit import Change, carry_out, commit
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.store.operator_records import ShareRow, revoke_share, write_share
 from voicegw_sidecar.store.session_records import Statement
@@ -14,12 +14,16 @@ from voicegw_sidecar.store.session_records import Statement
 
 async def create(runtime: Runtime, actor: str, project_id: str, days: int, label: str) -> ShareRow:
     """Make a link to one project; raises `UnknownProject` and `BadRequest`."""
-    runtime.catalog.project(project_id)
-    row = runtime.shares.draft(project_id, days, label, actor)
-    after = {"id": row.id, "label": label, "days": days}
-    change = Change(actor, "share.create", project_id, after=after)
-    await commit(runtime, change, [write_share(row)], lambda: runtime.shares.add(row))
-    return row
+
+    async def work() -> ShareRow:
+        runtime.catalog.project(project_id)
+        row = runtime.shares.draft(project_id, days, label, actor)
+        after = {"id": row.id, "label": label, "days": days}
+        await commit(runtime, Change(actor, "share.create", project_id, after=after), [write_share(row)])
+        runtime.shares.add(row)
+        return row
+
+    return await carry_out(runtime, "share.create", work)
 
 
 async def revoke(runtime: Runtime, actor: str, id_: str) -> ShareRow:
@@ -29,8 +33,12 @@ async def revoke(runtime: Runtime, actor: str, id_: str) -> ShareRow:
         return row
     row = runtime.shares.revoke(row)  # before it is written: a link that is to end ends whatever the disk does
     change = Change(actor, "share.revoke", row.project, before={"id": row.id, "label": row.label})
-    await commit(runtime, change, [revoke_share(row.id, row.revoked_ns or 0)], lambda: None)
-    return row
+
+    async def work() -> ShareRow:
+        await commit(runtime, change, [revoke_share(row.id, row.revoked_ns or 0)])
+        return row
+
+    return await carry_out(runtime, "share.revoke", work)
 
 
 class Revocations(Struct, frozen=True):

@@ -50,6 +50,7 @@ class Store:
         self._wake_up: asyncio.TimerHandle | None = None
         self._local = threading.local()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._first = ThreadPoolExecutor(1, thread_name_prefix="store-first")
 
     def append(self, row: ExchangeRow) -> None:
         """Queue a row; never waits. It is written with the next awaited one, or `GATHER_S` later."""
@@ -65,7 +66,8 @@ class Store:
         """Queue statements; return a future that is resolved once they, and all queued before, are committed."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        self._writer.append(WriteOther(statements, lambda: _tell(loop, future)))
+        refused = StoreFailed("the database refuses what was to be written; see the sidecar's log")
+        self._writer.append(WriteOther(statements, lambda: _tell(loop, future), lambda: _tell(loop, future, refused)))
         self._writer.wake()
         return future
 
@@ -91,12 +93,20 @@ class Store:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, lambda: query(self._reader(), *args, **kwargs))
 
+    async def read_first(
+        self, query: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a quick query that a conversation waits for, on a thread that no list and no report ever takes."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._first, lambda: query(self._reader(), *args, **kwargs))
+
     async def close(self) -> int:
         """Write what waits, close everything and return how many rows could not be written."""
         if self._wake_up is not None:
             self._wake_up.cancel()
         lost = await asyncio.to_thread(self._writer.stop, _FLUSH_AT_CLOSE_S)
         await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._first.shutdown)
         os.close(self._lock_fd)
         return lost
 
@@ -175,9 +185,13 @@ def read_once(path: Path, query: Callable[Concatenate[apsw.Connection, P], T], *
         connection.close()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None], refused: StoreFailed | None = None) -> None:
     def resolve() -> None:
-        if not future.done():
+        if future.done():
+            return
+        if refused is not None:
+            future.set_exception(refused)
+        else:
             future.set_result(None)
 
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

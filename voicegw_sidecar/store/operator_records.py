@@ -125,20 +125,37 @@ def write_audit(row: AuditRow, node_id: str) -> Statement:
     )
 
 
+class PurgeRow(Struct, frozen=True):
+    """A purge that is due: of a project, everything whose id sorts before ``until_id``."""
+
+    project: str
+    until_id: str
+
+
+def write_purge(row: PurgeRow) -> Statement:
+    """Make a purge due; a later one of the same project takes in the earlier."""
+    return "INSERT OR REPLACE INTO purge (project, until_id) VALUES (?, ?)", (row.project, row.until_id)
+
+
+def end_purge(row: PurgeRow) -> Statement:
+    """Remove a purge that is done, unless a later one took its place."""
+    return "DELETE FROM purge WHERE project = ? AND until_id = ?", (row.project, row.until_id)
+
+
 PURGE_ROWS = 500
 """Rows that one statement of a purge removes at most: the writer has calls' rows to write in between."""
 
 
-def purge_statements(project: str) -> tuple[Statement, ...]:
+def purge_statements(row: PurgeRow) -> tuple[Statement, ...]:
     """Remove some of what a project's calls left: exchanges, sessions, turns, memberships and observations.
 
     To be repeated until nothing is left; what was spent on which day stays.
     """
-    some = (project, PURGE_ROWS)
-    sessions = "SELECT uid FROM session WHERE project = ? AND ended_ns IS NOT NULL ORDER BY uid LIMIT ?"
-    exchanges = "SELECT id FROM exchange WHERE project = ? AND status <> 'open' ORDER BY id LIMIT ?"
+    some = (row.project, row.until_id, PURGE_ROWS)
+    sessions = "SELECT uid FROM session WHERE project = ? AND uid < ? AND ended_ns IS NOT NULL ORDER BY uid LIMIT ?"
+    exchanges = "SELECT id FROM exchange WHERE project = ? AND id < ? AND status <> 'open' ORDER BY id LIMIT ?"
     return (
-        ("DELETE FROM latency_observations WHERE project_id = ?", (project,)),
+        ("DELETE FROM latency_observations WHERE project_id = ?", (row.project,)),
         (f"DELETE FROM turn WHERE session_uid IN ({sessions})", some),  # noqa: S608 - constants
         (f"DELETE FROM session WHERE uid IN ({sessions})", some),  # noqa: S608
         (f"DELETE FROM membership WHERE exchange_id IN ({exchanges})", some),  # noqa: S608

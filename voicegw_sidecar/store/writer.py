@@ -56,6 +56,8 @@ class WriteOther(Struct, frozen=True):
 
     statements: tuple[tuple[str, tuple[Value, ...]], ...] = ()
     committed: Callable[[], None] | None = None
+    rejected: Callable[[], None] | None = None
+    """Is told instead where the schema refuses one of the statements."""
 
 
 class WriteLate(Struct, frozen=True):
@@ -86,6 +88,8 @@ class Writer:
         self._zone = zone
         self._queue: deque[Write] = deque()
         self._batch: list[Write] = []
+        self._refused: set[int] = set()
+        """Which writes of the batch the schema refused."""
         self._wake = threading.Event()
         self._stop_at_once = threading.Event()
         self._stopping = False
@@ -162,8 +166,12 @@ class Writer:
             self._trouble = None
         done, self._batch = self._batch, []
         for write in done:
-            if not isinstance(write, WriteLate) and write.committed is not None:
+            if isinstance(write, WriteOther) and id(write) in self._refused:
+                if write.rejected is not None:
+                    write.rejected()
+            elif not isinstance(write, WriteLate) and write.committed is not None:
                 write.committed()
+        self._refused.clear()
         return True
 
     def _commit_batch(self) -> None:
@@ -189,6 +197,7 @@ class Writer:
                     raise
                 except Exception as error:
                     self._rejected += 1
+                    self._refused.add(id(write))
                     logger.error("row rejected", extra={"error": type(error).__name__})
 
     def _report(self, trouble: str) -> None:

@@ -46,6 +46,7 @@ class Stretch(Struct, frozen=True):
 def scale_of(turns: Sequence[Turn], budget_ms: int) -> Scale:
     """Return the scale that all turns of a page share; one far slower than the others is cut off, and says so."""
     totals = sorted(turn.total_ms for turn in turns if turn.total_ms is not None)
+    budget_ms = max(1, budget_ms)
     usual = totals[min(len(totals) - 1, math.ceil(len(totals) * 0.95))] if totals else budget_ms
     most = int(_round_up(max(10, 1.05 * usual, min(budget_ms * 1.05, usual * 2))))
     step = _step(most)
@@ -67,10 +68,10 @@ def stretches(turn: Turn, scale: Scale) -> list[Stretch]:
         rest_ms = turn.total_ms - sum(part_ms or 0 for _, part_ms in known)
         parts = [(kind, part_ms) for kind, part_ms in known if part_ms] + [("unknown", max(0, rest_ms))]
         return _laid_out(parts, scale)
-    return _laid_out(_in_order(turn, turn.total_ms), scale)
+    return _laid_out(_in_order(turn), scale)
 
 
-def _in_order(turn: Turn, total_ms: int) -> list[tuple[str, int]]:
+def _in_order(turn: Turn) -> list[tuple[str, int]]:
     """Return a turn's parts from the end of speech to the first audio, whole milliseconds that sum to its total."""
     stt_ms, llm_ms, tts_ms = turn.stt_ms or 0, turn.llm_ms or 0, turn.tts_ms or 0
     agent_ms = turn.agent_ms or 0
@@ -79,7 +80,6 @@ def _in_order(turn: Turn, total_ms: int) -> list[tuple[str, int]]:
     if turn.asked_ns is not None and turn.final_ns is not None:
         before_ms = min(agent_ms, max(0, (turn.asked_ns - turn.final_ns) // NS_PER_MS))
     parts = [("stt", stt_ms), ("agent", before_ms), ("llm", llm_ms), ("agent", agent_ms - before_ms), ("tts", tts_ms)]
-    assert sum(part_ms for _, part_ms in parts) == total_ms
     return [(kind, part_ms) for kind, part_ms in parts if part_ms > 0]
 
 
@@ -115,13 +115,13 @@ LINE_HEIGHT = 120
 def turn_line(turns: Sequence[Turn], budget_ms: int) -> TurnLine:
     """Return the line of ``total_ms`` over all turns, 1000 wide and `LINE_HEIGHT` high."""
     totals = [turn.total_ms for turn in turns]
-    known = [total for total in totals if total is not None]
+    known = [total for total in totals if total is not None and total >= 0]
     if len(known) < 2:
         return TurnLine([], [], None)
-    most = _round_up(max(*known, budget_ms) * 1.05)
+    most = _round_up(max(*known, budget_ms, 1) * 1.05)
     runs: list[list[Point]] = [[]]
     for place, total_ms in enumerate(totals):
-        if total_ms is None:
+        if total_ms is None or total_ms < 0:
             runs.append([])
             continue
         x = round(10 + 980 * place / max(1, len(totals) - 1), 1)
@@ -163,7 +163,7 @@ class CostChart(Struct, frozen=True):
 
 
 COST_HEIGHT = 180
-_KINDS = ("stt", "llm", "tts", "s2s", "")
+_KINDS = {"stt": 0, "llm": 1, "tts": 2, "s2s": 3}
 
 
 def cost_chart(days: Sequence[str], found: Sequence[DayModality]) -> CostChart:
@@ -178,13 +178,17 @@ def cost_chart(days: Sequence[str], found: Sequence[DayModality]) -> CostChart:
     slot = 1000 / len(days)
     columns = []
     for place, day in enumerate(days):
-        entries = sorted(by_day.get(day, []), key=lambda one: _KINDS.index(one.modality))
+        entries = sorted(by_day.get(day, []), key=lambda one: _KINDS.get(one.modality, len(_KINDS)))
         blocks, y = [], float(COST_HEIGHT)
         for one in entries:
             height = COST_HEIGHT * one.nanousd / 1e9 / top_usd
             y -= height
             if height > 0:
-                blocks.append(Block(one.modality or "other", round(y, 2), round(height, 2), one.nanousd))
+                blocks.append(
+                    Block(
+                        one.modality if one.modality in _KINDS else "other", round(y, 2), round(height, 2), one.nanousd
+                    )
+                )
         columns.append(Column(
             day, round(place * slot + slot * 0.12, 2), round(slot * 0.76, 2), blocks,
             sum(one.nanousd for one in entries), sum(one.requests for one in entries),

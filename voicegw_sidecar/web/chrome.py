@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from msgspec import Struct
 
 from voicegw_sidecar import __version__
+from voicegw_sidecar.api.answers import scheme_of
 from voicegw_sidecar.brands import Brand, logo_url
 from voicegw_sidecar.config import Project, accent_for
 from voicegw_sidecar.runtime import Runtime
@@ -96,7 +97,7 @@ def chrome_of(seen: Visit, home: str) -> Chrome:
         is_shared=seen.is_shared,
         can_sign_out=seen.visitor.is_signed_in,
         zone=runtime.loaded.config.timezone,
-        base_url=f"{seen.request.scheme}://{seen.request.host}",
+        base_url=f"{scheme_of(seen.request)}://{seen.request.host}",
     )
 
 

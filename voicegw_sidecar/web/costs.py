@@ -101,9 +101,12 @@ def csv_of(connection: apsw.Connection, first: str | None, last: str, project: s
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(("project", "day", "modality", "provider", "model", "requests", "cost_usd", "unpriced_requests"))
-    for line in queries.lines(connection, first, last, project):
+    lines = queries.lines(connection, first, last, project)
+    for line in lines[: queries.LIMIT_LINES]:
         names = (line.project, line.day, line.modality, line.provider, line.model)
         writer.writerow((*map(plain, names), line.requests, f"{line.nanousd / 1e9:.9f}", line.unpriced))
+    if len(lines) > queries.LIMIT_LINES:
+        writer.writerow((f"cut after {queries.LIMIT_LINES} lines: ask for a shorter period or one project",))
     return out.getvalue().encode()
 
 

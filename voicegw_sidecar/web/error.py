@@ -40,6 +40,8 @@ async def error_page(request: web.Request, error: SidecarError) -> web.Response:
         response = await _drawn(request, ErrorPage(error.status, title, error.message))
     response.headers["X-VoiceGW-Error"] = error.code
     response.headers.extend(error.headers)
+    if not error.retry_helps:
+        response.headers["x-should-retry"] = "false"
     return response
 
 

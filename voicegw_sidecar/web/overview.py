@@ -109,11 +109,15 @@ async def overview(request: web.Request) -> web.Response:
 
 def build(connection: apsw.Connection, asked: Asked) -> Overview:
     """Ask the database for the rest."""
-    spent = costs.spending(connection, asked.first_day, asked.day, asked.project)
+    spent = costs.by_project(connection, asked.first_day, asked.day, asked.project)
+    entries = spent.values()
+    total = costs.Entry(
+        sum(one.nanousd for one in entries), sum(one.requests for one in entries), sum(one.unpriced for one in entries)
+    )
     return Overview(
         day=asked.day,
-        total=spent.total,
-        projects=[_with_rows(one, spent.by_project.get(one.choice.id)) for one in asked.projects],
+        total=total,
+        projects=[_with_rows(one, spent.get(one.choice.id)) for one in asked.projects],
         live=asked.live,
         live_count=asked.live_count,
         legs=legs_now(connection, asked.since_id, asked.project),

@@ -76,9 +76,9 @@ def build(
     listing: tuple[list[Card], int, int | None], not_in_force: dict[str, str],
 ) -> ProjectsPage:  # fmt: skip
     """Ask the database what was spent."""
-    spent = costs.spending(connection, *days, project)
+    spent = costs.by_project(connection, *days, project)
     cards, first, following = listing
-    shown = [_with_rows(card, spent.by_project.get(card.choice.id)) for card in cards]
+    shown = [_with_rows(card, spent.get(card.choice.id)) for card in cards]
     return ProjectsPage(shown, first, following, days[1], not_in_force)
 
 

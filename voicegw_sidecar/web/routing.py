@@ -63,6 +63,8 @@ class Column(Struct, frozen=True):
 class RoutingPage(Struct, frozen=True):
     """What the page shows; ``rolled_up_ns`` is None until the first roll-up of this start."""
 
+    sort: str | None
+    order: str
     projects: list[ProjectRouting]
     further: list[Choice]
     columns: list[Column]
@@ -121,7 +123,7 @@ def build(
 ) -> RoutingPage:  # fmt: skip
     """Ask the database for the last roll-up, and the router for what it would pick."""
     found = observations(connection, project)
-    return RoutingPage([_project(one, found, curated, *sort) for one in asked], further, _columns(*sort), *when)
+    return RoutingPage(*sort, [_project(one, found, curated, *sort) for one in asked], further, _columns(*sort), *when)
 
 
 def _project(

@@ -29,6 +29,12 @@ CREATE TABLE sign_in (
     expires_ns INTEGER NOT NULL
 ) STRICT;
 
+-- What deleted projects left that is still to be removed: of a project, everything whose id sorts before `until_id`.
+CREATE TABLE purge (
+    project TEXT NOT NULL PRIMARY KEY,
+    until_id TEXT NOT NULL
+) STRICT;
+
 -- Who changed what, as JSON before and after; never a key.
 CREATE TABLE audit (
     id TEXT NOT NULL PRIMARY KEY,

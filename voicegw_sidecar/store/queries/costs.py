@@ -83,7 +83,19 @@ class CostLine(Struct, frozen=True):
     unpriced: int
 
 
-LIMIT_LINES = 50_000
+LIMIT_LINES = 500_000
+
+
+def by_project(
+    connection: apsw.Connection, first_day: str | None, last_day: str, project: str | None
+) -> dict[str, Entry]:
+    """Sum the days of each project, or of one: what the pages that are open all day ask for."""
+    query = (
+        "SELECT project, sum(cost_nanousd), sum(request_count), sum(unpriced_count) FROM daily_total "
+        "WHERE day >= ? AND day <= ? AND (? IS NULL OR project = ?) GROUP BY project"
+    )
+    rows = connection.execute(query, (first_day or "", last_day, project, project))
+    return {str(row[0]): Entry(int(row[1]), int(row[2]), int(row[3])) for row in rows}
 
 
 def by_day_and_modality(
@@ -112,13 +124,13 @@ def by_day_and_project(
 
 
 def lines(connection: apsw.Connection, first_day: str | None, last_day: str, project: str | None) -> list[CostLine]:
-    """Return the daily totals themselves, newest day first; `LIMIT_LINES` at most."""
+    """Return the daily totals themselves, newest day first; one more than `LIMIT_LINES` tells that there are more."""
     query = (
         "SELECT project, day, modality, provider, model, request_count, cost_nanousd, unpriced_count FROM daily_total "
         "WHERE day >= ? AND day <= ? AND (? IS NULL OR project = ?) "
         "ORDER BY day DESC, project, modality, provider, model LIMIT ?"
     )
-    rows = connection.execute(query, (first_day or "", last_day, project, project, LIMIT_LINES))
+    rows = connection.execute(query, (first_day or "", last_day, project, project, LIMIT_LINES + 1))
     return [CostLine(*map(str, row[:5]), *map(int, row[5:])) for row in rows]  # type: ignore[arg-type]
 
 

@@ -72,10 +72,10 @@ class StoredObservation(Struct, frozen=True):
 
 def observations(connection: apsw.Connection, project: str | None = None) -> list[StoredObservation]:
     """Return the last roll-up, in a stable order."""
-    where, values = ("WHERE project_id = ? ", (project,)) if project is not None else ("", ())
+    where, values = ("project_id = ? AND ", (project,)) if project is not None else ("", ())
     query = (
         "SELECT project_id, modality, provider, model, p50_ms, p95_ms, sample_count FROM latency_observations "  # noqa: S608
-        f"{where}ORDER BY project_id, modality, provider, model"
+        f"WHERE {where}p50_ms IS NOT NULL AND p95_ms IS NOT NULL ORDER BY project_id, modality, provider, model"
     )
     return [
         StoredObservation(

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import enum
+
 import apsw
 from msgspec import Struct
 
-from voicegw_sidecar.store.operator_records import AuditRow, BrandRow, ManagedRow, ShareRow, SignInRow
+from voicegw_sidecar.store.operator_records import AuditRow, BrandRow, ManagedRow, PurgeRow, ShareRow, SignInRow
 from voicegw_sidecar.store.records import Value
 
 
 def managed_projects(connection: apsw.Connection) -> list[ManagedRow]:
     """Return every project that was made at run time, oldest first."""
-    query = "SELECT project_id, settings, created_ns, updated_ns FROM managed_projects ORDER BY created_ns, project_id"
+    # as bytes: what another program wrote may be no text, and must not keep the sidecar from starting
+    query = (
+        "SELECT CAST(project_id AS BLOB), CAST(settings AS BLOB), created_ns, updated_ns FROM managed_projects "
+        "ORDER BY created_ns, project_id"
+    )
     return [
-        ManagedRow(str(project_id), str(settings), int(created_ns), int(updated_ns))
+        ManagedRow(
+            bytes(project_id).decode("utf-8", "replace"), bytes(settings).decode("utf-8", "replace"),
+            int(created_ns), int(updated_ns),
+        )
         for project_id, settings, created_ns, updated_ns in connection.execute(query)
-    ]
+    ]  # fmt: skip
 
 
 def brands(connection: apsw.Connection) -> list[BrandRow]:
@@ -69,14 +78,31 @@ def changes(connection: apsw.Connection, project: str | None, before: str | None
     return AuditListing(rows, rows[-1].id if has_more else None)
 
 
-def is_anything_left(connection: apsw.Connection, project: str) -> bool:
-    """Say whether a purge of this project has more to remove."""
-    found = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM exchange WHERE project = ? AND status <> 'open') "
-        "OR EXISTS (SELECT 1 FROM session WHERE project = ? AND ended_ns IS NOT NULL)",
-        (project, project),
-    ).fetchone()
-    return bool(found and found[0])
+def purges(connection: apsw.Connection) -> list[PurgeRow]:
+    """Return the purges that are due."""
+    rows = connection.execute("SELECT project, until_id FROM purge ORDER BY until_id")
+    return [PurgeRow(str(project), str(until_id)) for project, until_id in rows]
+
+
+class Left(enum.Enum):
+    """What a purge has left to do."""
+
+    NOTHING = "nothing"
+    SOMETHING = "something"
+    RUNNING = "running"
+    """What is left is still running: it is removed once it has ended."""
+
+
+def what_is_left(connection: apsw.Connection, row: PurgeRow) -> Left:
+    """Say what a purge has left to do."""
+    ended, running = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM exchange WHERE project = :project AND id < :until AND status <> 'open') "
+        "OR EXISTS (SELECT 1 FROM session WHERE project = :project AND uid < :until AND ended_ns IS NOT NULL), "
+        "EXISTS (SELECT 1 FROM exchange WHERE status = 'open' AND project = :project AND id < :until) "
+        "OR EXISTS (SELECT 1 FROM session WHERE ended_ns IS NULL AND project = :project AND uid < :until)",
+        {"project": row.project, "until": row.until_id},
+    ).fetchall()[0]
+    return Left.SOMETHING if ended else Left.RUNNING if running else Left.NOTHING
 
 
 def _text(value: Value) -> str | None:
