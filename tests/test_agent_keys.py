@@ -165,7 +165,7 @@ async def test_no_agent_key_is_stored_or_shown(start_sidecar: StartSidecar) -> N
             assert b"agent-key" not in file.read_bytes()
 
 
-def token(key: str, issuer: str, lasts_s: int = 600) -> str:
+def token(key: str, issuer: str, lasts_s: int = 7200) -> str:
     """A token as LiveKit Inference's clients sign them."""
     now_s = int(time.time())
     claims = {"inference": {"perform": True}, "sub": "agent", "iss": issuer, "nbf": now_s, "exp": now_s + lasts_s}

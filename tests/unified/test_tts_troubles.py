@@ -230,7 +230,7 @@ async def test_budget_that_was_raised_counts_for_an_open_socket(start_unified: S
         config = unified.sidecar.config
         config.write_text(config.read_text().replace("0.000000001", "100"))
         running = unified.sidecar.running
-        await reload(running.app, running.runtime, lambda: load_settings(str(config), {}))
+        await reload(running.runtime, lambda: load_settings(str(config), {}))
         await agent.utterance(*SENTENCES)
         rows = await unified.sidecar.rows(at_least=3)
     providers = [row.provider for row in rows]
