@@ -135,7 +135,7 @@ async def test_pages_are_drawn_elsewhere_and_without_it_all_the_same(tmp_path: P
         for _ in range(20):
             assert await status(http, f"{url}/sessions") == 200
         assert ticks() > before
-        assert os.getpriority(os.PRIO_PROCESS, child) == 10
+        assert os.getpriority(os.PRIO_PROCESS, child) == 19
         os.kill(child, signal.SIGKILL)
         assert await gone(child)
         for path in ("/", "/sessions", "/projects/new"):
