@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -83,6 +84,21 @@ def test_it_answers_with_the_page_or_with_why_there_is_none(database: str, monke
         assert answer(None, counted, 100_000_000) == ("slow", None)
         assert answer(None, counted, 10) == ("page", b"(10,)")
         drawer._stream.close()
+
+
+def test_it_rests_again_and_again_while_it_works(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        drawer = _Drawer(theirs)
+        rests: list[float] = []
+        monkeypatch.setattr(time, "sleep", rests.append)
+        assert drawer._answer(database, "UTC", Job(None, None, counted, (1_000_000,))) == ("page", b"(1000000,)")
+        in_a_query = len(rests)
+        monkeypatch.setattr(page_process, "_WORK_S", 0.0)
+        drawer._answer(database, "UTC", Job("pages/error.html", None, shown, ()))
+        drawer._stream.close()
+    assert in_a_query > 10  # of 400 microseconds: a million steps take far longer
+    assert len(rests) - in_a_query > 10  # a template is many pieces
 
 
 @asynccontextmanager
