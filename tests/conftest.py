@@ -41,7 +41,9 @@ def start_sidecar(tmp_path: Path) -> StartSidecar:
         **base_urls: str,
     ) -> AsyncIterator[Sidecar]:  # fmt: skip
         database = tmp_path / "voicegw.db"
-        lines = [f"cost_tracking: {{db_path: {database}, unpriced: {unpriced}}}", "serve: {port: 0}"]
+        lines = [f"cost_tracking: {{db_path: {database}, unpriced: {unpriced}}}"]
+        if "serve:" not in more:
+            lines.append("serve: {port: 0}")
         if base_urls:
             lines.append("providers:")
             lines += [f"  {name}: {{base_url: '{url}'}}" for name, url in base_urls.items()]

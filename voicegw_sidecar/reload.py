@@ -63,9 +63,15 @@ def _tell(runtime: Runtime, old: Config, new: Config) -> None:
 
 
 def _read_regular(path: Path | None, read: Callable[[], Loaded]) -> tuple[Loaded, FileLogos]:
-    """Read a file again, but no pipe: that would wait for a writer, and every later reload with it."""
-    if path is not None and path.exists() and not path.is_file():
-        raise ConfigError(str(path), "expected a file; only at the start may it be anything else")
+    """Read a file again, but no pipe: that would wait for a writer, and every later reload with it.
+
+    Nor an empty file, which is what a write that has only begun looks like: it would take every project away.
+    """
+    if path is not None and path.exists():
+        if not path.is_file():
+            raise ConfigError(str(path), "expected a file; only at the start may it be anything else")
+        if path.stat().st_size == 0:
+            raise ConfigError(str(path), "the file is empty; write it whole, or restart the sidecar if that is meant")
     loaded = read()
     return loaded, read_file_logos(loaded.config.projects.values())
 

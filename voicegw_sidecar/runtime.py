@@ -71,6 +71,8 @@ class Runtime(Struct):
     """Lets the next call have what ``loaded`` and ``judged`` say."""
     is_ready: bool = False
     is_draining: bool = False
+    stop_now: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it was told a second time to stop: what the next start can do is left to it."""
     config_error: str | None = None
     """Why the latest reload was refused; None while the file is in force."""
     waiting_for_restart: tuple[str, ...] = ()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import logging
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 from msgspec import Struct
@@ -19,7 +17,8 @@ from voicegw_sidecar import tasks
 from voicegw_sidecar.app import RELAY, build_app, build_runtime
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.config import Loaded
-from voicegw_sidecar.errors import ConfigError
+from voicegw_sidecar.drain import drain
+from voicegw_sidecar.listening import health_runner, listen, listen_for_probes
 from voicegw_sidecar.relay.server import SERVER_SETTINGS, Relay
 from voicegw_sidecar.reload import reload, watch
 from voicegw_sidecar.runtime import Runtime
@@ -32,12 +31,13 @@ _SWITCH_INTERVAL_S = 0.0005  # the writer thread gets its turn in half a millise
 
 
 class Running(Struct):
-    """A sidecar that listens; ``addresses`` are base URLs."""
+    """A sidecar that listens; ``addresses`` are base URLs, ``health_port`` that of probes where there is one."""
 
     runtime: Runtime
     app: web.Application
     relay: Relay
     addresses: list[str]
+    health_port: int | None
 
 
 @asynccontextmanager
@@ -61,19 +61,33 @@ async def _running(loaded: Loaded, clock: Clock | None, pages: PageProcess | Non
         if pages is not None:
             await pages.open()
             app[PAGES] = pages
-        runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_SETTINGS)  # type: ignore[arg-type]  # of many types
-        await runner.setup()
-        try:
-            addresses = await _listen(runner, loaded.config.serve.host, loaded.config.serve.port)
-            runtime.is_ready = True
-            yield Running(runtime, app, app[RELAY], addresses)
-        finally:
-            runtime.is_ready = False
-            await runner.cleanup()
+        async with AsyncExitStack() as probes:
+            health_port = await _answer_probes(runtime, probes)
+            runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_SETTINGS)  # type: ignore[arg-type]  # many types
+            await runner.setup()
+            try:
+                addresses = await listen(runner, loaded.config.serve.host, loaded.config.serve.port)
+                runtime.is_ready = True
+                yield Running(runtime, app, app[RELAY], addresses, health_port)
+            finally:
+                runtime.is_ready = False
+                await runner.cleanup()
     finally:
         lost = await runtime.store.close()
         if lost:
             logger.error("rows could not be written before the end", extra={"rows": lost})
+
+
+async def _answer_probes(runtime: Runtime, probes: AsyncExitStack) -> int | None:
+    """Answer orchestrators until the very end, from before the sidecar itself listens; returns the port."""
+    port = runtime.catalog.config.serve.health_port
+    if port is None:
+        return None
+    runner = health_runner(runtime)
+    await runner.setup()
+    probes.push_async_callback(runner.cleanup)
+    await listen_for_probes(runner, port)
+    return int(runner.addresses[0][1])
 
 
 async def serve(
@@ -96,6 +110,7 @@ async def serve(
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     async with running(loaded, pages=pages) as sidecar:
+        sidecar.runtime.stop_now = stop_now
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the process: no collection walks it again
         reloading = asyncio.Lock()
@@ -110,40 +125,7 @@ async def serve(
         await stop.wait()
         if watching is not None:
             watching.cancel()
-        await drain(sidecar, sidecar.runtime.catalog.config.serve.drain_seconds, stop_now)
-
-
-async def drain(sidecar: Running, limit_s: float, stop_now: asyncio.Event) -> None:
-    """Take no new calls and wait for the running ones, up to the limit or a second signal."""
-    sidecar.runtime.is_draining = True
-    logger.info("draining", extra={"running": sidecar.relay.running, "limit_s": limit_s})
-    waits = [tasks.spawn(sidecar.relay.until_idle(), name="drain"), tasks.spawn(stop_now.wait(), name="second signal")]
-    await asyncio.wait(waits, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> list[str]:
-    """Bind; on the default address also its IPv6 twin, where the machine has one."""
-    addresses = []
-    site = web.TCPSite(runner, host, port)
-    try:
-        await site.start()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            reason = f"{host}:{port} is in use by another program; stop it, or choose another with serve.port"
-        else:
-            reason = f"cannot listen on {host}:{port}: {error.strerror or error}; choose another with serve.host"
-        raise ConfigError("serve", reason) from None
-    bound = runner.addresses[0][1]
-    addresses.append(f"http://{f'[{host}]' if ':' in host else host}:{bound}")
-    if host == "127.0.0.1" and socket.has_ipv6:
-        try:
-            await web.TCPSite(runner, "::1", bound).start()
-            addresses.append(f"http://[::1]:{bound}")
-        except OSError:
-            logger.debug("no IPv6 loopback on this machine, or its port is taken")
-    return addresses
+        await drain(sidecar.runtime, sidecar.relay, sidecar.runtime.catalog.config.serve.drain_seconds)
 
 
 def run(

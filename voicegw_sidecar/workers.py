@@ -1,13 +1,16 @@
-"""What runs beside the calls: the roll-up of latencies, the end of sessions in which nothing happens, and purges."""
+"""What runs beside the calls: the roll-up, the end of sessions in which nothing happens, and the removal of rows."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from voicegw_sidecar import tasks
 from voicegw_sidecar.attribution import Attribution
 from voicegw_sidecar.operating.purge import keep_purging
+from voicegw_sidecar.operating.retention import keep_removing
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.terms import NS_PER_S
 
@@ -29,6 +32,7 @@ class Workers:
             tasks.spawn(self._roll_up(), name="roll-up"),
             tasks.spawn(self._look(), name="sessions"),
             tasks.spawn(keep_purging(runtime), name="purge"),
+            tasks.spawn(keep_removing(runtime), name="retention"),
         ]
 
     async def close(self) -> None:
@@ -36,18 +40,27 @@ class Workers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        sessions = self._runtime.sessions
-        try:
-            async with asyncio.timeout(_LAST_S):
-                await asyncio.gather(*(sessions.close(session) for session in sessions.all_open()))
-                await asyncio.gather(*sessions.all_closing())
-        except TimeoutError:
+        if not await self._in_time(self._end_sessions(), "end of sessions"):
             logger.warning("sessions are still open at the end; the next start closes them")
-        try:
-            async with asyncio.timeout(_LAST_S):
-                await self._runtime.rollup.refresh()
-        except TimeoutError:
+        if not await self._in_time(self._runtime.rollup.refresh(), "last roll-up"):
             logger.warning("latencies were not rolled up at the end; the next start does it")
+
+    async def _end_sessions(self) -> None:
+        sessions = self._runtime.sessions
+        await asyncio.gather(*(sessions.close(session) for session in sessions.all_open()))
+        await asyncio.gather(*sessions.all_closing())
+
+    async def _in_time(self, work: Coroutine[Any, Any, None], name: str) -> bool:
+        """Do the last of something; False where it takes too long, or where the sidecar is to end at once."""
+        task = tasks.spawn(work, name=name)
+        hurry = tasks.spawn(self._runtime.stop_now.wait(), name="second signal")
+        await asyncio.wait((task, hurry), timeout=_LAST_S, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if task.done():
+            return True
+        task.cancel()
+        await asyncio.wait((task, hurry))
+        return False
 
     async def _roll_up(self) -> None:
         runtime, last_ns = self._runtime, None

@@ -12,7 +12,7 @@ import apsw
 from msgspec import Struct
 
 from voicegw_sidecar import __version__
-from voicegw_sidecar.cli import brand, check, costs, logs, projects, route, server, sessions, share
+from voicegw_sidecar.cli import backup, brand, check, costs, logs, projects, route, server, sessions, share
 from voicegw_sidecar.errors import BadRequest, ConfigError, NotFound, SidecarError
 
 DONE, NO, WRONG = 0, 1, 2
@@ -38,6 +38,7 @@ COMMANDS = (
     Command("logs", "list exchanges, newest first", logs.add_options, logs.logs),
     Command("brand", "set, show or clear a project's look", brand.add_options, brand.brand),
     Command("share", "make, list or revoke links that show one project", share.add_options, share.share),
+    Command("backup", "copy the database, also while it is written", backup.add_options, backup.backup),
 )
 
 

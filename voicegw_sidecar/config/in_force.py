@@ -7,8 +7,6 @@ from __future__ import annotations
 
 NOT_IN_FORCE = (
     # Operations.
-    "storage.retention_days",
-    "serve.health_port",
     "alerts",
     "otlp",
 )

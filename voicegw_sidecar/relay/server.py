@@ -41,6 +41,11 @@ class Relay:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def has_agents(self) -> bool:
+        """True while a connection on which an agent has called is open."""
+        return any(not transport.is_closing() for transport in self._watched)
+
     async def until_idle(self) -> None:
         """Wait until nothing is being relayed."""
         await self._idle.wait()
