@@ -197,6 +197,7 @@ async def _rows(sidecar: Sidecar, project: str) -> list[ExchangeRow]:
         while (await store.read(exchanges, Filter(project=project, status="open", limit=1))).rows:
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.05)
+        await store.committed()  # on a busy machine a row may take longer than that
     return (await store.read(exchanges, Filter(project=project, limit=100))).rows[::-1]
 
 
