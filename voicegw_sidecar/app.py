@@ -10,7 +10,7 @@ from aiohttp import web
 
 from voicegw_sidecar.access import Access, Area
 from voicegw_sidecar.agent_keys import AgentKeys
-from voicegw_sidecar.api.answers import RUNTIME
+from voicegw_sidecar.api.answers import RELAY, RUNTIME
 from voicegw_sidecar.api.routes import agent_routes, api_routes, open_routes
 from voicegw_sidecar.attribution import Attribution
 from voicegw_sidecar.brands import Brands, read_file_logos
@@ -24,6 +24,7 @@ from voicegw_sidecar.jobs import COUNTED_LIMIT, Jobs
 from voicegw_sidecar.ledger.calendar import day_of
 from voicegw_sidecar.legs import Legs, ProcessMemory
 from voicegw_sidecar.managed_projects import judge
+from voicegw_sidecar.metrics import Metrics
 from voicegw_sidecar.picks import adaptive_projects
 from voicegw_sidecar.providers import Provider
 from voicegw_sidecar.recorder import Recorder
@@ -43,13 +44,13 @@ from voicegw_sidecar.store.queries.budgets import budget_seed
 from voicegw_sidecar.store.queries.jobs import counted_jobs
 from voicegw_sidecar.store.queries.latencies import newest_samples, observations
 from voicegw_sidecar.store.queries.sessions import closed_sessions, open_sessions
+from voicegw_sidecar.store.records import ExchangeRow
 from voicegw_sidecar.terms import NS_PER_S
 from voicegw_sidecar.web import render
 from voicegw_sidecar.web.routes import brand_routes, door_routes, page_routes, static_routes
 from voicegw_sidecar.workers import Workers
 
 _SEEDED_NS = 2 * 86_400 * NS_PER_S  # yesterday too: the clock may be set back
-RELAY = web.AppKey("relay", Relay)
 
 
 class Parts:
@@ -109,6 +110,7 @@ def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
         api_guesses=Guesses(clock),
         signing_key=key,
         started_ns=clock.monotonic_ns(),
+        metrics=Metrics(),
         changing=asyncio.Lock(),
     )
     return runtime
@@ -160,17 +162,23 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
     if runtime.catalog.config.cost_tracking.enabled:
         unpriced = runtime.catalog.config.cost_tracking.unpriced
         recorder = Recorder(runtime.store, runtime.prices, runtime.clock, runtime.budgets, unpriced)
-        recorder.on_closed = runtime.rollup.note
+        recorder.on_closed = lambda row: _ended(runtime, row)
     attribution = Attribution(runtime.store, runtime.sessions, runtime.clock)
     app[PARTS] = parts = Parts(recorder, attribution)
     parts.intercept = _intercept(runtime, parts)
     runtime.put_in_force = lambda: _put_in_force(runtime, parts)
-    app[RELAY] = relay = Relay(lambda arrival: parts.intercept.decide(arrival), runtime.clock)
+    app[RELAY] = relay = Relay(lambda arrival: parts.intercept.decide(arrival), runtime.clock, runtime.metrics)
     workers = Workers(runtime, attribution)
     yield
     await relay.close()
     attribution.close()
     await workers.close()
+
+
+def _ended(runtime: Runtime, row: ExchangeRow) -> None:
+    """Tell who is told of each exchange that ended."""
+    runtime.rollup.note(row)
+    runtime.metrics.ended(row)
 
 
 def _intercept(runtime: Runtime, parts: Parts) -> Intercept:

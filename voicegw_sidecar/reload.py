@@ -38,6 +38,7 @@ async def _reload(runtime: Runtime, read: Callable[[], Loaded]) -> None:
         loaded, logos = await asyncio.to_thread(_read_regular, runtime.loaded.path, read)
     except ConfigError as error:
         runtime.config_error = error.message
+        runtime.metrics.reloaded(runtime.clock.wall_ns(), is_in_force=False)
         logger.error("configuration refused, the running one stays", extra={"reason": error.message})
         return
     config, waiting = running_with(old, loaded.config)
@@ -48,6 +49,7 @@ async def _reload(runtime: Runtime, read: Callable[[], Loaded]) -> None:
     runtime.loaded = replace(loaded, config=config)
     runtime.brands.file_logos = logos
     runtime.put_in_force()
+    runtime.metrics.reloaded(runtime.clock.wall_ns(), is_in_force=True)
     _tell(runtime, old, config)
     logger.info("configuration reloaded", extra={"projects": len(config.projects)})
     if waiting:

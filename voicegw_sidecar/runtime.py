@@ -17,6 +17,7 @@ from voicegw_sidecar.config import Catalog, Loaded
 from voicegw_sidecar.jobs import Jobs
 from voicegw_sidecar.ledger.prices import PriceBook
 from voicegw_sidecar.managed_projects import Judged
+from voicegw_sidecar.metrics import Metrics
 from voicegw_sidecar.rollup import Rollup
 from voicegw_sidecar.sessions import Sessions
 from voicegw_sidecar.shares import Shares
@@ -61,6 +62,7 @@ class Runtime(Struct):
     signing_key: bytes
     started_ns: int
     """Monotonic."""
+    metrics: Metrics
     changing: asyncio.Lock
     """Held by whoever changes projects, brands or links, from reading what is there until it is in force."""
     waiting_changes: int = 0

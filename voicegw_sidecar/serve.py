@@ -14,7 +14,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from voicegw_sidecar import tasks
-from voicegw_sidecar.app import RELAY, build_app, build_runtime
+from voicegw_sidecar.api.answers import RELAY
+from voicegw_sidecar.app import build_app, build_runtime
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.config import Loaded
 from voicegw_sidecar.drain import drain

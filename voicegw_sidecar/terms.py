@@ -121,6 +121,14 @@ class BudgetAction(enum.StrEnum):
     BLOCK = "block"
 
 
+class BudgetStatus(enum.StrEnum):
+    """How a project's day stands against its budget."""
+
+    OK = "ok"
+    WARNING = "warning"
+    EXCEEDED = "exceeded"
+
+
 class Unpriced(enum.StrEnum):
     """What happens to work whose model has no known price."""
 

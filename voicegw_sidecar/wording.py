@@ -19,4 +19,4 @@ def refusal(
     headers = [("Content-Type", wording.content_type), ("X-VoiceGW-Error", error.code), *error.headers, *more]
     if not error.retry_helps:
         headers.append(("x-should-retry", "false"))
-    return Refusal(error.status, tuple(headers), wording.body)
+    return Refusal(error.status, tuple(headers), wording.body, error.code)

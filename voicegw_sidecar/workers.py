@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from voicegw_sidecar import tasks
+from voicegw_sidecar.alerts import Alerts
 from voicegw_sidecar.attribution import Attribution
 from voicegw_sidecar.operating.purge import keep_purging
 from voicegw_sidecar.operating.retention import keep_removing
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 """How often sessions are looked through, and texts that were kept long enough are let go of."""
+_LAG_S = 0.25
+"""How often the event loop's lateness is measured."""
 _LAST_S = 8.0
 """How long the end of the sessions may take, and that of the last roll-up: the next start does what is left."""
 
@@ -31,6 +34,8 @@ class Workers:
         self._tasks = [
             tasks.spawn(self._roll_up(), name="roll-up"),
             tasks.spawn(self._look(), name="sessions"),
+            tasks.spawn(self._measure_lag(), name="loop lag"),
+            tasks.spawn(Alerts(runtime).run(), name="alerts"),
             tasks.spawn(keep_purging(runtime), name="purge"),
             tasks.spawn(keep_removing(runtime), name="retention"),
         ]
@@ -71,6 +76,13 @@ class Workers:
                 last_ns = now_ns
                 await runtime.rollup.refresh()
             await asyncio.sleep(_LOOK_S)
+
+    async def _measure_lag(self) -> None:
+        loop, lagged = asyncio.get_running_loop(), self._runtime.metrics.lagged
+        while True:
+            begun_s = loop.time()
+            await asyncio.sleep(_LAG_S)
+            lagged(loop.time() - begun_s - _LAG_S)
 
     async def _look(self) -> None:
         while True:

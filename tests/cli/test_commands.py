@@ -61,10 +61,10 @@ async def test_check_says_every_fault_with_its_path(tmp_path: Path) -> None:
     code, out, err = await run("--config", str(config), "check", "--json")
     assert code == 2
     assert not msgspec.json.decode(out)["ok"]
-    config.write_text("projects: {acme: {branding: {product_name: Acme}}}\nalerts: {webhook: 'https://hooks.example.com/x'}\n")
+    config.write_text("projects: {acme: {branding: {product_name: Acme}}}\notlp: {endpoint: 'http://localhost:4318'}\n")
     code, out, err = await run("check", "--config", str(config))
     assert (code, err) == (0, "")
-    assert "alerts" in out
+    assert "otlp" in out
     config.write_text("projects: {acme: {branding: {logo: voicegw.yaml}}, globex: {branding: {logo: nowhere.png}}}\n")
     code, out, err = await run("check", "--config", str(config))
     assert (code, out) == (2, "")

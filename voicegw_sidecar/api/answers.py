@@ -10,10 +10,12 @@ from msgspec import Struct
 
 from voicegw_sidecar.access import Role
 from voicegw_sidecar.errors import SidecarError
+from voicegw_sidecar.relay import Relay
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.terms import NANO_PER_USD, NS_PER_S
 
 RUNTIME = web.AppKey("runtime", Runtime)
+RELAY = web.AppKey("relay", Relay)
 AGENT_PROJECT = web.RequestKey("agent_project", str)
 """The project whose agent key a request of the control plane presents; it sees nothing of any other."""
 

@@ -13,13 +13,11 @@ from voicegw_sidecar.api.parameters import Parameters
 from voicegw_sidecar.budgets import Standing
 from voicegw_sidecar.config.catalog import Catalog, accent_for
 from voicegw_sidecar.config.schema import Project
+from voicegw_sidecar.ledger.budget import budget_status
 from voicegw_sidecar.ledger.calendar import period_days
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.store.queries import costs
-from voicegw_sidecar.terms import RoutingPolicy
-
-WARNING_SHARE = 0.8
-"""From this share of its budget on, a project's ``budget_status`` is ``warning``."""
+from voicegw_sidecar.terms import BudgetStatus, RoutingPolicy
 
 NO_STANDINGS: Mapping[str, Standing] = MappingProxyType({})
 
@@ -130,11 +128,8 @@ def project_view(project: Project) -> ProjectView:
 def _stats(project: Project, today: costs.Entry, standing: Standing | None) -> ProjectStats:
     """Judge by the running sidecar's own count, which knows rows that still wait for the disk."""
     spent_nanousd = today.nanousd if standing is None else standing.spent_nanousd
-    budget_nanousd, status = project.daily_budget_nanousd, "ok"
+    budget_nanousd, status = project.daily_budget_nanousd, BudgetStatus.OK
     if budget_nanousd is not None:
-        if spent_nanousd >= budget_nanousd:
-            status = "exceeded"
-        elif spent_nanousd >= budget_nanousd * WARNING_SHARE:
-            status = "warning"
+        status = budget_status(spent_nanousd, budget_nanousd)
     in_flight_usd = None if standing is None else usd(standing.in_flight_nanousd)
     return ProjectStats(today.requests, spent_nanousd / 1e9, status, in_flight_usd)

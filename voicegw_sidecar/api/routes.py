@@ -11,6 +11,7 @@ from voicegw_sidecar.api import (
     health,
     logs,
     managed_projects,
+    metrics,
     projects,
     routing,
     sessions,
@@ -27,6 +28,7 @@ def open_routes() -> list[web.RouteDef]:
 def api_routes() -> list[web.RouteDef]:
     """Routes that need a key where one is configured."""
     return [
+        web.get("/metrics", metrics.metrics),
         web.get("/v1/status", status.status),
         web.get("/v1/costs", costs.period_costs),
         web.get("/v1/costs/daily", costs.daily_costs),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 NOT_IN_FORCE = (
     # Operations.
-    "alerts",
     "otlp",
 )
 """Dotted keys; ``*`` is any one key. A key that comes into force is taken out here and in the documentation."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import enum
 from collections import OrderedDict, deque
 
-from voicegw_sidecar.terms import BudgetAction, Modality
+from voicegw_sidecar.terms import BudgetAction, BudgetStatus, Modality
 
+WARNING_PERCENT = 80
 KEPT_COSTS = 20
 """Recent exchanges of one provider, model and modality that a reservation is taken from."""
 KEPT_KINDS = 1000
@@ -40,6 +41,13 @@ _PAST_THE_LIMIT = {
     BudgetAction.THROTTLE: Verdict.THROTTLE,
     BudgetAction.BLOCK: Verdict.BLOCK,
 }
+
+
+def budget_status(spent_nanousd: int, limit_nanousd: int) -> BudgetStatus:
+    """Say how a day stands: ``warning`` from `WARNING_PERCENT` of the budget on."""
+    if spent_nanousd >= limit_nanousd:
+        return BudgetStatus.EXCEEDED
+    return BudgetStatus.WARNING if spent_nanousd * 100 >= limit_nanousd * WARNING_PERCENT else BudgetStatus.OK
 
 
 def verdict(spent_nanousd: int, in_flight_nanousd: int, limit_nanousd: int | None, action: BudgetAction) -> Verdict:

@@ -4,7 +4,7 @@ A request arrives, ``decide`` answers with a `Plan` (where to, which headers, wh
 and the relay does the rest: forward first, then tell the observer.
 """
 
-from voicegw_sidecar.relay.plan import Arrival, Decide, Gate, Observer, Plan, Refusal, Served, Stop, Timeouts
+from voicegw_sidecar.relay.plan import Arrival, Decide, Gate, Observer, Plan, Refusal, Served, Stop, Timeouts, Watch
 from voicegw_sidecar.relay.server import Relay
 
-__all__ = ["Arrival", "Decide", "Gate", "Observer", "Plan", "Refusal", "Relay", "Served", "Stop", "Timeouts"]
+__all__ = ["Arrival", "Decide", "Gate", "Observer", "Plan", "Refusal", "Relay", "Served", "Stop", "Timeouts", "Watch"]

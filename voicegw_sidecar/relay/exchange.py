@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.errors import SidecarError
-from voicegw_sidecar.relay.plan import Plan, Refusal
+from voicegw_sidecar.relay.plan import Plan, Refusal, Watch
 from voicegw_sidecar.relay.tap import Tap
 from voicegw_sidecar.relay.upstream import Dialler
 from voicegw_sidecar.wire.frames import End
@@ -25,7 +25,11 @@ RELAYED = web.ResponseKey("relayed", frozenset[str])
 class RelayedExchange(ABC):
     """One request or socket on its way; `run` returns the answer that the server library is to finish."""
 
-    def __init__(self, request: web.Request, plan: Plan, dialler: Dialler, clock: Clock) -> None:
+    def __init__(
+        self, request: web.Request, plan: Plan, dialler: Dialler, clock: Clock, meter: Watch, arrived_ns: int
+    ) -> None:  # fmt: skip
+        self._meter = meter
+        self._decided_ns = clock.monotonic_ns() - arrived_ns
         self._request = request
         self._plan = plan
         self._dialler = dialler

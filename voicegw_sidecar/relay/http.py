@@ -17,6 +17,7 @@ from multidict import CIMultiDict
 from voicegw_sidecar.errors import SidecarError, TooLarge
 from voicegw_sidecar.relay.exchange import RELAYED, RelayedExchange, is_reset
 from voicegw_sidecar.relay.headers import to_answer, to_send
+from voicegw_sidecar.relay.plan import Part
 from voicegw_sidecar.relay.upstream import headers_of, start_waiting
 from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
 from voicegw_sidecar.wire.sse import SseFilter
@@ -25,11 +26,14 @@ from voicegw_sidecar.wire.sse import SseFilter
 class HttpExchange(RelayedExchange):
     """Relays one request."""
 
+    _edited_ns = 0
+
     async def _relay(self) -> web.StreamResponse:
         plan = self._plan
         deadline = asyncio.timeout(None)
         try:
             body, headers = await self._request_body(deadline)
+            self._meter.delayed(Part.REQUEST, self._decided_ns + self._edited_ns)
             upstream = await self._dialler.request(
                 self._request.method, plan.url, headers, body, plan.timeouts, deadline
             )
@@ -75,7 +79,12 @@ class HttpExchange(RelayedExchange):
             raise TooLarge(f"found a body over {limit_mib} MiB, which cannot be looked at as this project's rules ask")
 
     def _edited(self, body: bytes) -> bytes:
-        return body if self._plan.edit_body is None else self._plan.edit_body(body) or body
+        if self._plan.edit_body is None:
+            return body
+        begun_ns = self._clock.monotonic_ns()
+        edited = self._plan.edit_body(body) or body
+        self._edited_ns = self._clock.monotonic_ns() - begun_ns
+        return edited
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         """The request body as it arrives, told to the tap."""
@@ -132,7 +141,7 @@ class HttpExchange(RelayedExchange):
     async def _answer_body(
         self, upstream: aiohttp.ClientResponse, answer: web.StreamResponse, keep: SseFilter | None
     ) -> None:
-        left = _body_length(self._request.method, upstream)
+        left, is_first = _body_length(self._request.method, upstream), True
         is_json = upstream.headers.get("Content-Type", "").lower().startswith("application/json")
         while piece := await self._next_piece(upstream):
             frame = Frame(Side.PROVIDER, Kind.BODY, self._clock.monotonic_ns(), piece)
@@ -142,11 +151,16 @@ class HttpExchange(RelayedExchange):
                 break
             await answer.write(piece if keep is None else keep.feed(piece))
             self._tap.frame(frame)
+            if is_first:
+                is_first = False
+                self._meter.delayed(Part.ANSWER_BEGINS, self._clock.monotonic_ns() - frame.at_ns)
         else:
             if keep is not None and (rest := keep.rest()):
                 await answer.write(rest)
+            ended_ns = self._clock.monotonic_ns()
             self._complete()
             await self._settle()
+            self._meter.delayed(Part.ANSWER_ENDS, self._clock.monotonic_ns() - ended_ns)
         await answer.write_eof()
 
     async def _next_piece(self, upstream: aiohttp.ClientResponse) -> bytes:
@@ -166,6 +180,7 @@ class HttpExchange(RelayedExchange):
         self._complete()
         await self._settle()
         await answer.write(held)
+        self._meter.delayed(Part.ANSWER_ENDS, self._clock.monotonic_ns() - frame.at_ns)
 
     def _complete(self) -> None:
         now_ns = self._clock.monotonic_ns()

@@ -5,6 +5,7 @@ Plain values and protocols: nothing here says which HTTP library moves the bytes
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -52,11 +53,12 @@ class Timeouts(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """An answer of the sidecar's own: nothing goes upstream."""
+    """An answer of the sidecar's own: nothing goes upstream. ``code`` is the contract's word for why."""
 
     status: int
     headers: Headers
     body: bytes
+    code: str = ""
 
 
 class Observer(Protocol):
@@ -88,6 +90,35 @@ class Observer(Protocol):
 
     async def settle(self) -> None:
         """Wait, briefly, until what was recorded is stored: called before the last piece goes on."""
+        ...
+
+
+class Part(enum.StrEnum):
+    """Where the sidecar holds what it relays, for as long as it takes to pass it on."""
+
+    REQUEST = "request"
+    """From a request's head until its provider is asked for, without waiting for its body: deciding, editing."""
+    ANSWER_BEGINS = "answer_begins"
+    """The first piece of an answer, from when it was read until it was written."""
+    ANSWER_ENDS = "answer_ends"
+    """The last piece, with the wait for its row."""
+    FRAME = "frame"
+    """A frame of a socket, from when it was read until it was written."""
+
+
+class Watch(Protocol):
+    """Is told what the relay does, in numbers; must take no time and never raise."""
+
+    def connected(self, *, is_socket: bool) -> None:
+        """A request or socket was let on."""
+        ...
+
+    def refused(self, code: str) -> None:
+        """A request was refused."""
+        ...
+
+    def delayed(self, part: Part, delay_ns: int) -> None:
+        """Something went on after so long."""
         ...
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.relay.exchange import RELAYED, refusal_response
 from voicegw_sidecar.relay.http import HttpExchange
-from voicegw_sidecar.relay.plan import Arrival, Decide, Plan, Refusal
+from voicegw_sidecar.relay.plan import Arrival, Decide, Plan, Refusal, Watch
 from voicegw_sidecar.relay.upstream import HEAD_LIMIT_BYTES, READ_BUFFER_BYTES, Dialler, watch_for_dead_peer
 from voicegw_sidecar.relay.websocket import SocketExchange
 
@@ -31,9 +31,10 @@ SERVER_SETTINGS: dict[str, object] = {
 class Relay:
     """Owns the provider connections; `handle` is the catch-all route."""
 
-    def __init__(self, decide: Decide, clock: Clock) -> None:
+    def __init__(self, decide: Decide, clock: Clock, meter: Watch) -> None:
         self._decide = decide
         self._clock = clock
+        self._meter = meter
         self._dialler = Dialler()
         self.running = 0
         """Requests and sockets being relayed."""
@@ -56,9 +57,12 @@ class Relay:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Relay one request or socket."""
+        arrived_ns = self._clock.monotonic_ns()
         decision = await self._decide(arrival_of(request))
         if isinstance(decision, Refusal):
+            self._meter.refused(decision.code)
             return refusal_response(decision)
+        self._meter.connected(is_socket=is_socket(request))
         self._watch(request)
         self.running += 1
         self._idle.clear()
@@ -67,7 +71,7 @@ class Relay:
                 answer: web.StreamResponse = await decision.run(request, self._dialler, self._clock)
                 return answer
             exchange = SocketExchange if is_socket(request) else HttpExchange
-            return await exchange(request, decision, self._dialler, self._clock).run()
+            return await exchange(request, decision, self._dialler, self._clock, self._meter, arrived_ns).run()
         finally:
             self.running -= 1
             if not self.running:

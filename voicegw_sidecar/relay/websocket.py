@@ -20,7 +20,7 @@ from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.errors import SidecarError
 from voicegw_sidecar.relay.exchange import RELAYED, RelayedExchange, is_reset, refusal_response
 from voicegw_sidecar.relay.headers import to_answer, to_send
-from voicegw_sidecar.relay.plan import Plan, Refusal, Stop
+from voicegw_sidecar.relay.plan import Part, Plan, Refusal, Stop, Watch
 from voicegw_sidecar.relay.upstream import MESSAGE_LIMIT_BYTES, Dialler, RefusedHandshake, headers_of
 from voicegw_sidecar.wire.frames import End, Frame, Kind, ResponseHead, Side
 
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 CLOSE_WAIT_S = 10.0
 """How long one side may take to answer the other's close before its connection is cut."""
+_TIMED_FRAMES = 32
+"""Of so many frames in one direction one is timed, the first included: to time each would cost a part of a frame."""
 _LAST_WORDS_S = 0.5
 _GOODBYE_S = 2.0
 _CLOSE_REASON_LIMIT_BYTES = 123
@@ -53,13 +55,16 @@ class _Closed:
 class SocketExchange(RelayedExchange):
     """Relays one socket."""
 
-    def __init__(self, request: web.Request, plan: Plan, dialler: Dialler, clock: Clock) -> None:
-        super().__init__(request, plan, dialler, clock)
+    def __init__(
+        self, request: web.Request, plan: Plan, dialler: Dialler, clock: Clock, meter: Watch, arrived_ns: int
+    ) -> None:  # fmt: skip
+        super().__init__(request, plan, dialler, clock, meter, arrived_ns)
         self._is_closing = False
         self._has_broken_gate = False
 
     async def _relay(self) -> web.StreamResponse:
         plan = self._plan
+        self._meter.delayed(Part.REQUEST, self._decided_ns)
         try:
             provider, handshake = await self._dialler.websocket(
                 plan.url, to_send(plan.headers), plan.subprotocols, plan.timeouts
@@ -139,6 +144,7 @@ class SocketExchange(RelayedExchange):
         """
         read_clock_ns, tell, has_sink = self._clock.monotonic_ns, self._tap.frame, True
         gate, agent = self._plan.gate, source if side is Side.AGENT else sink
+        until_timed = 1
         while True:
             message = await source.receive()
             at_ns = read_clock_ns()
@@ -157,6 +163,10 @@ class SocketExchange(RelayedExchange):
                 else:
                     if kind is not None and (stop is None or side is Side.PROVIDER):
                         tell(Frame(side, kind, at_ns, message.data))
+                        until_timed -= 1
+                        if not until_timed:
+                            until_timed = _TIMED_FRAMES
+                            self._meter.delayed(Part.FRAME, read_clock_ns() - at_ns)
                     if gate is not None and gate.is_over():
                         return _Closed(None, is_ours=True)
             elif message.type is WSMsgType.CLOSE:

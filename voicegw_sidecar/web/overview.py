@@ -7,8 +7,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from voicegw_sidecar.api.health import readiness_of
-from voicegw_sidecar.api.projects import WARNING_SHARE
 from voicegw_sidecar.ids import first_id_at
+from voicegw_sidecar.ledger.budget import budget_status
 from voicegw_sidecar.ledger.calendar import period_days
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.store.queries import costs, exchanges
@@ -166,8 +166,4 @@ def _day(choice: Choice, spent_nanousd: int, requests: int, budget_nanousd: int 
 
 def status_of(spent_nanousd: int, budget_nanousd: int | None) -> str:
     """Say how a day stands: the word of ``/v1/projects``."""
-    if budget_nanousd is None:
-        return "unlimited"
-    if spent_nanousd >= budget_nanousd:
-        return "exceeded"
-    return "warning" if spent_nanousd >= budget_nanousd * WARNING_SHARE else "ok"
+    return "unlimited" if budget_nanousd is None else budget_status(spent_nanousd, budget_nanousd)
