@@ -46,6 +46,7 @@ from voicegw_sidecar.store.queries.latencies import newest_samples, observations
 from voicegw_sidecar.store.queries.sessions import closed_sessions, open_sessions
 from voicegw_sidecar.store.records import ExchangeRow
 from voicegw_sidecar.terms import NS_PER_S
+from voicegw_sidecar.tracing import Traces
 from voicegw_sidecar.web import render
 from voicegw_sidecar.web.routes import brand_routes, door_routes, page_routes, static_routes
 from voicegw_sidecar.workers import Workers
@@ -158,27 +159,29 @@ async def _relay(request: web.Request) -> web.StreamResponse:
 async def _relaying(app: web.Application) -> AsyncIterator[None]:
     """The relay lives in the running loop: opened at start, closed at the end."""
     runtime = app[RUNTIME]
-    recorder = None
+    recorder, traces = None, Traces(runtime)
+    runtime.sessions.on_written = traces.session_closed
     if runtime.catalog.config.cost_tracking.enabled:
         unpriced = runtime.catalog.config.cost_tracking.unpriced
         recorder = Recorder(runtime.store, runtime.prices, runtime.clock, runtime.budgets, unpriced)
-        recorder.on_closed = lambda row: _ended(runtime, row)
+        recorder.on_closed = lambda row: _ended(runtime, traces, row)
     attribution = Attribution(runtime.store, runtime.sessions, runtime.clock)
     app[PARTS] = parts = Parts(recorder, attribution)
     parts.intercept = _intercept(runtime, parts)
     runtime.put_in_force = lambda: _put_in_force(runtime, parts)
     app[RELAY] = relay = Relay(lambda arrival: parts.intercept.decide(arrival), runtime.clock, runtime.metrics)
-    workers = Workers(runtime, attribution)
+    workers = Workers(runtime, attribution, traces)
     yield
     await relay.close()
     attribution.close()
     await workers.close()
 
 
-def _ended(runtime: Runtime, row: ExchangeRow) -> None:
+def _ended(runtime: Runtime, traces: Traces, row: ExchangeRow) -> None:
     """Tell who is told of each exchange that ended."""
     runtime.rollup.note(row)
     runtime.metrics.ended(row)
+    traces.exchange_ended(row)
 
 
 def _intercept(runtime: Runtime, parts: Parts) -> Intercept:

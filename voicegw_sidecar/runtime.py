@@ -77,5 +77,7 @@ class Runtime(Struct):
     """Set when it was told a second time to stop: what the next start can do is left to it."""
     config_error: str | None = None
     """Why the latest reload was refused; None while the file is in force."""
+    trace_error: str | None = None
+    """Why no traces are exported although they are asked for."""
     waiting_for_restart: tuple[str, ...] = ()
     """Keys of the file that a reload could not put in force."""

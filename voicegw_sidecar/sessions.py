@@ -86,6 +86,8 @@ class Sessions:
         self._closing: dict[SessionKey, asyncio.Task[None]] = {}
         self.on_close: Callable[[str, str], None] = lambda project, session_id: None
         """Is told which session takes no more calls that do not name it."""
+        self.on_written: Callable[[SessionRow], None] = lambda row: None
+        """Is told each session whose figures are written."""
 
     def new_id(self) -> str:
         """Return an id for a session that nobody named."""
@@ -250,6 +252,7 @@ class Sessions:
             return
         # its first row may have been dropped, when more waited to be written than may wait
         await self._store.committed(open_session(row, self._store.node_id), *close_session(row, turns))
+        self.on_written(row)
 
     def _touch(self, session: Session) -> None:
         session.active_ns = self._clock.monotonic_ns()

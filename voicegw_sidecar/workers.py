@@ -14,6 +14,7 @@ from voicegw_sidecar.operating.purge import keep_purging
 from voicegw_sidecar.operating.retention import keep_removing
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.terms import NS_PER_S
+from voicegw_sidecar.tracing import Traces
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +29,16 @@ _LAST_S = 8.0
 class Workers:
     """Starts them, and at the end closes what is open."""
 
-    def __init__(self, runtime: Runtime, attribution: Attribution) -> None:
+    def __init__(self, runtime: Runtime, attribution: Attribution, traces: Traces) -> None:
         self._runtime = runtime
+        self._traces = traces
         self._attribution = attribution
         self._tasks = [
             tasks.spawn(self._roll_up(), name="roll-up"),
             tasks.spawn(self._look(), name="sessions"),
             tasks.spawn(self._measure_lag(), name="loop lag"),
             tasks.spawn(Alerts(runtime).run(), name="alerts"),
+            tasks.spawn(traces.run(), name="traces"),
             tasks.spawn(keep_purging(runtime), name="purge"),
             tasks.spawn(keep_removing(runtime), name="retention"),
         ]
@@ -49,6 +52,7 @@ class Workers:
             logger.warning("sessions are still open at the end; the next start closes them")
         if not await self._in_time(self._runtime.rollup.refresh(), "last roll-up"):
             logger.warning("latencies were not rolled up at the end; the next start does it")
+        await self._traces.close()
 
     async def _end_sessions(self) -> None:
         sessions = self._runtime.sessions

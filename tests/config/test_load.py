@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from voicegw_sidecar.config import examine, load
-from voicegw_sidecar.config.in_force import NOT_IN_FORCE
 from voicegw_sidecar.errors import ConfigError
 from voicegw_sidecar.terms import Secret
 
@@ -39,7 +38,6 @@ def test_without_a_file_everything_is_default(home, cwd, builtin):
     loaded = load(None, {"HOME": str(home)}, cwd, builtin)
 
     assert loaded.path is None
-    assert loaded.not_in_force == ()
     assert loaded.config.serve.port == 8080
     assert loaded.config.cost_tracking.db_path == home / ".config/voicegateway/voicegw.db"
 
@@ -211,26 +209,3 @@ def test_a_logo_is_found_beside_the_file_and_a_database_from_the_working_folder(
         Path("/c.png"),
     ]
     assert config.cost_tracking.db_path == cwd / "data/x.db"
-
-
-def test_keys_without_effect_yet_are_listed(home, cwd, builtin, monkeypatch):
-    monkeypatch.setattr(
-        "voicegw_sidecar.config.in_force.NOT_IN_FORCE", ("projects.*.routing", "serve.health_port", "alerts", "otlp")
-    )
-    write(
-        cwd / "voicegw.yaml",
-        "projects: {a: {routing: {budget_ms: 9}}, b: {routing: }, c: {routing: {}}}\n"
-        "serve: {health_port: 0, port: 5}\nalerts: \notlp: {endpoint: ''}",
-    )
-
-    loaded = load(None, {"HOME": str(home)}, cwd, builtin)
-
-    assert loaded.not_in_force == ("projects.a.routing", "serve.health_port", "otlp")
-
-
-def test_keys_in_force_are_not_on_the_list():
-    sections = {pattern.partition(".")[0] for pattern in NOT_IN_FORCE}
-
-    assert not sections & {"default_project", "timezone", "providers", "prices", "auth", "logging"}
-    in_force = {"serve", "serve.public_url", "serve.allowed_hosts", "serve.drain_seconds"}
-    assert not in_force & set(NOT_IN_FORCE)

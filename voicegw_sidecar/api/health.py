@@ -63,5 +63,7 @@ def readiness_of(runtime: Runtime) -> Readiness:
         degraded.append(f"{len(runtime.judged.faults)} projects made at run time are not in force; see /v1/status")
     if runtime.brands.file_logos.faults:
         degraded.append("a logo of the configuration file cannot be used; see /v1/status")
+    if runtime.trace_error is not None:
+        degraded.append(runtime.trace_error)
     status = "unready" if stopping else "degraded" if degraded else "ready"
     return Readiness(status, stopping + degraded, state.waiting_rows)

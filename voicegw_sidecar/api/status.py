@@ -59,7 +59,6 @@ class Status(Struct, frozen=True):
     config_path: str | None
     config_error: str | None
     keys_waiting_for_restart: list[str]
-    keys_not_in_force: list[str]
     projects_not_in_force: dict[str, str]
     """Projects made at run time that cannot be in force, and why."""
     logo_errors: dict[str, str]
@@ -84,7 +83,6 @@ async def status(request: web.Request) -> web.Response:
             config_path=None if runtime.loaded.path is None else str(runtime.loaded.path),
             config_error=runtime.config_error,
             keys_waiting_for_restart=list(runtime.waiting_for_restart),
-            keys_not_in_force=list(runtime.loaded.not_in_force),
             projects_not_in_force=projects_not_in_force(runtime),
             logo_errors={id_: fault.message for id_, fault in runtime.brands.file_logos.faults.items()},
             timezone=config.timezone,

@@ -26,13 +26,11 @@ def check(options: argparse.Namespace) -> int:
     source = str(loaded.path) if loaded.path else None
     if options.json:
         faults = [{"path": error.path, "message": error.message} for error in errors]
-        say_json({"ok": not errors, "config_path": source, "errors": faults, "not_in_force": loaded.not_in_force})
+        say_json({"ok": not errors, "config_path": source, "errors": faults})
         return 2 if errors else 0
     for error in errors:
         sys.stderr.write(f"{error.message}\n")
     if errors:
         return 2
     say(f"{source or 'No configuration file: defaults'} is valid.")
-    if loaded.not_in_force:
-        say(f"Not in force in this version: {', '.join(loaded.not_in_force)}")
     return 0

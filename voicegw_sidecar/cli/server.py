@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -53,10 +52,6 @@ def serve(options: argparse.Namespace) -> int:
 
     loaded = read()
     set_up(loaded.config.logging.level, loaded.config.logging.format)
-    if loaded.not_in_force:
-        logging.getLogger("voicegw_sidecar").warning(
-            "configured but not in force in this version", extra={"keys": ", ".join(loaded.not_in_force)}
-        )
     run(loaded, _announce, read, is_watching=options.watch)
     return 0
 

@@ -14,7 +14,6 @@ from voicegw_sidecar.config.address import Host
 from voicegw_sidecar.config.check import check_document
 from voicegw_sidecar.config.document import LIMIT_BYTES, parse
 from voicegw_sidecar.config.entry import ProjectId
-from voicegw_sidecar.config.in_force import keys_not_in_force
 from voicegw_sidecar.config.kind import AgentKey, EnvText, FilePath, Key, Kind, Mismatch
 from voicegw_sidecar.config.rule import shared_keys, unexposed, unknown_project
 from voicegw_sidecar.config.schema import PORT, BuiltinProvider, Config
@@ -32,8 +31,6 @@ class Loaded(Struct, frozen=True):
     config: Config
     path: Path | None
     """The file it was read from; None if there is none."""
-    not_in_force: tuple[str, ...]
-    """Dotted keys that the file sets and that this version does not act on yet."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """The variables it was read with: projects made at run time name some of them."""
 
@@ -59,7 +56,7 @@ def examine(
         path, content = _read(explicit_path, environ, cwd)
         document = parse(content, str(path))
     except ConfigError as error:
-        return Loaded(Config(), None, ()), [error]
+        return Loaded(Config(), None), [error]
     config, errors = check_document(document, builtin, environ)
     overlay = _Overlay(environ)
     config = overlay.applied(config)
@@ -75,7 +72,7 @@ def examine(
         config = _with_full_paths(config, environ, cwd, path)
     except ConfigError as error:
         errors.append(error)
-    return Loaded(config, path, keys_not_in_force(document), environ), errors
+    return Loaded(config, path, environ), errors
 
 
 def _read(explicit_path: str | None, environ: Mapping[str, str], cwd: Path) -> tuple[Path | None, bytes]:
