@@ -1,11 +1,13 @@
 """Collects the licences of everything in the executable into one text: ``python build/notices.py TARGET``.
 
 Run in the environment that the executable is built from. The distributions are those that ``pyproject.toml``
-requires at run time, and what those require. A distribution without a licence is an error.
+requires at run time, with the extra that ``VOICEGW_EXTRA`` names, and what those require. A distribution without a
+licence is an error.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import sysconfig
@@ -58,7 +60,8 @@ licence. In cffi: libffi (MIT).
 def closure() -> list[Distribution]:
     """Return every distribution that is needed at run time, by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    waiting, found = list(project["dependencies"]), dict[str, Distribution]()
+    extra = project["optional-dependencies"].get(os.environ.get("VOICEGW_EXTRA", ""), [])
+    waiting, found = [*project["dependencies"], *extra], dict[str, Distribution]()
     while waiting:
         requirement = waiting.pop()
         if "extra ==" in requirement:

@@ -193,6 +193,7 @@ def check_demo(sidecar: Sidecar) -> None:
         expect((row["cost_usd"] or 0) > 0, f"the exchange has no price: {row}")
         passed(f"/v1/logs has its usage and its cost, {row['cost_usd']:.8f} USD", started)
         check_pages(base)
+        check_metrics(base)
 
 
 PAGES = (
@@ -236,6 +237,16 @@ def check_pages(base: str) -> None:
         passed(f"a logo in {name.upper()} is read, stored and served", started)
 
 
+def check_metrics(base: str) -> None:
+    """What was relayed is counted."""
+    started = time.perf_counter()
+    status, content_type, content = fetch(f"{base}/metrics")
+    counted = b'voicegw_exchanges_total{modality="llm",project="acme",provider="openai",status="ok"} 1.0'
+    expect(status == 200 and content_type.startswith("text/plain"), f"/metrics: {status} {content_type}")
+    expect(counted in content, f"/metrics does not count the exchange: {content[:2000]!r}")
+    passed("/metrics counts the exchange", started)
+
+
 def _row(base: str, project: str) -> dict[str, Any] | None:
     rows = json.loads(fetch(f"{base}/v1/logs?project={project}")[2])["logs"]
     return rows[0] if rows else None
@@ -254,6 +265,12 @@ def check_serve(sidecar: Sidecar) -> None:
     expect(result.returncode == 0, f"logs: exit code {result.returncode} {result.stderr!r}")
     expect(len(json.loads(result.stdout)["logs"]) == 1, f"logs: expected the one exchange, found {result.stdout}")
     passed("logs finds the exchange in the database afterwards", started)
+    started = time.perf_counter()
+    copy = config.parent / "copy.db"
+    result = sidecar.run("backup", "--config", str(config), str(copy))
+    expect(result.returncode == 0, f"backup: exit code {result.returncode} {result.stderr!r}")
+    expect(copy.read_bytes().startswith(b"SQLite format 3"), "backup wrote no database")
+    passed("backup copies the database", started)
 
 
 def check_sound(sidecar: Sidecar) -> None:
