@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.build.support import ROOT, selftest
+from tests.build.support import selftest
 
 pytestmark = pytest.mark.timeout(400)  # the first test may have to build it
 
@@ -23,28 +23,6 @@ SIZE_LIMIT_BYTES = 30_000_000
 UNPACKED_LIMIT_BYTES = 45_000_000
 """At the start: what converts sound stays packed until it is needed."""
 VERSION_LIMIT_S = 0.3
-INGREDIENTS = (
-    "voicegw_sidecar", "templates", "static", "build/early.py", "build/notices.py", "build/pack_sound.py",
-    "voicegw.spec", "pyproject.toml",
-)  # fmt: skip
-
-
-def _newest(path: Path) -> float:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return max(file.stat().st_mtime for file in files if file.is_file() and "__pycache__" not in file.parts)
-
-
-@pytest.fixture(scope="module")
-def executable() -> Path:
-    """``dist/voicegw-sidecar``, built if anything in it has changed since."""
-    built = ROOT / "dist" / "voicegw-sidecar"
-    if not built.is_file() or built.stat().st_mtime < max(_newest(ROOT / name) for name in INGREDIENTS):
-        result = subprocess.run(
-            ["bash", ROOT / "build" / "bundle.sh"],
-            cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
-        assert result.returncode == 0, result.stdout
-    return built
 
 
 @pytest.fixture

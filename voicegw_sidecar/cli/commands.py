@@ -12,7 +12,21 @@ import apsw
 from msgspec import Struct
 
 from voicegw_sidecar import __version__
-from voicegw_sidecar.cli import backup, brand, check, costs, logs, projects, route, server, sessions, share
+from voicegw_sidecar.cli import (
+    backup,
+    brand,
+    check,
+    costs,
+    doctor,
+    logs,
+    onboard,
+    projects,
+    route,
+    server,
+    sessions,
+    share,
+)
+from voicegw_sidecar.cli import run as run_agent
 from voicegw_sidecar.errors import BadRequest, ConfigError, NotFound, SidecarError
 
 DONE, NO, WRONG = 0, 1, 2
@@ -30,6 +44,9 @@ class Command(Struct, frozen=True):
 COMMANDS = (
     Command("serve", "run the sidecar", server.add_serve_options, server.serve),
     Command("demo", "run the sidecar with simulated providers and agents", server.add_demo_options, server.demo),
+    Command("run", "run the sidecar and an agent together", run_agent.add_options, run_agent.run),
+    Command("onboard", "write a first configuration file", onboard.add_options, onboard.onboard),
+    Command("doctor", "check the configuration and what is around it", doctor.add_options, doctor.doctor),
     Command("check", "validate the configuration", check.add_options, check.check),
     Command("route", "show or simulate a project's route", route.add_options, route.route),
     Command("sessions", "list conversations, newest first", sessions.add_options, sessions.sessions),

@@ -78,9 +78,14 @@ def with_bind(loaded: Loaded, host: str | None, port: int | None) -> Loaded:
     return replace(loaded, config=config)
 
 
+def _reached_here(address: str) -> str:
+    """Return an address as programs of this machine call it: one that stands for all addresses is nobody's."""
+    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
 def _announce(sidecar: Running) -> None:
     for address in sidecar.addresses:
         say(f"voicegw-sidecar listens on {address}")
-    base = sidecar.addresses[0]
+    base = _reached_here(sidecar.addresses[0])
     say(f"Open {base}/ to see what it sees; point an agent's OpenAI base URL at {base}/openai/v1")
     sys.stdout.flush()
