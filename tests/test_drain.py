@@ -44,7 +44,7 @@ async def test_a_conversation_between_two_calls_is_waited_for(start_sidecar: Sta
         await asyncio.wait_for(over, 5)
 
 
-async def test_an_agent_that_is_gone_is_not_waited_for(
+async def test_a_pause_is_waited_for_and_an_agent_that_is_gone_is_not(
     start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with raw_server(upstream) as url, start_sidecar(ROUTED, openai=url) as sidecar:
@@ -53,8 +53,12 @@ async def test_an_agent_that_is_gone_is_not_waited_for(
             path = f"{sidecar.url}/p/acme/s/call-1/openai/v1/chat/completions"
             async with agent.post(path, data=CHAT) as response:
                 await response.read()
-            monkeypatch.setattr("voicegw_sidecar.drain.QUIET_NS", 0)
+            monkeypatch.setattr("voicegw_sidecar.drain.GONE_NS", 0)
             assert is_under_way(runtime, relay)
+            monkeypatch.setattr("voicegw_sidecar.drain.PAUSE_NS", 0)
+            assert not is_under_way(runtime, relay), "it was silent for long enough"
+            monkeypatch.undo()
+            monkeypatch.setattr("voicegw_sidecar.drain.GONE_NS", 0)
         async with asyncio.timeout(5):  # its connections are closed
             while is_under_way(runtime, relay):
                 await asyncio.sleep(0.01)

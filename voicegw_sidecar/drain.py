@@ -15,8 +15,10 @@ from voicegw_sidecar.terms import NS_PER_S
 
 logger = logging.getLogger(__name__)
 
-QUIET_NS = 2 * NS_PER_S
-"""How long after its last call a session counts as under way although its agent keeps no connection open."""
+PAUSE_NS = 5 * NS_PER_S
+"""How long after its last call a session counts as under way while its agent keeps a connection for the next one."""
+GONE_NS = NS_PER_S
+"""The same where no agent has a connection any more: one may open another for every call."""
 _LOOK_S = 0.05
 
 
@@ -48,11 +50,11 @@ async def _until_over(runtime: Runtime, relay: Relay) -> None:
 
 
 def is_under_way(runtime: Runtime, relay: Relay) -> bool:
-    """Say whether a conversation is between two calls: nothing of it runs, and its next call will come.
+    """Say whether a conversation is between two calls: nothing of it runs, and its next call may come.
 
-    An agent that is gone has no connection left; one that talks keeps its connections for the next call. The agent that
-    opens one for every call is given `QUIET_NS`.
+    A socket that hears the person runs all the time, so this is about agents that only make requests. That nothing
+    comes for longer is a pause of theirs or their end, and which of the two nobody can tell.
     """
+    patience_ns = PAUSE_NS if relay.has_agents else GONE_NS
     now_ns = runtime.clock.monotonic_ns()
-    is_anybody_there = relay.has_agents
-    return any(is_anybody_there or now_ns - one.active_ns < QUIET_NS for one in runtime.sessions.all_open())
+    return any(now_ns - one.active_ns < patience_ns for one in runtime.sessions.all_open())

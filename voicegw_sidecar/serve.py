@@ -28,6 +28,9 @@ from voicegw_sidecar.web.render import PAGES
 
 logger = logging.getLogger(__name__)
 
+_ECHO_S = 0.5
+"""A signal that comes again so soon is the same one: the executable's first process passes on what the terminal, or a
+supervisor that signals every process of a service, has sent to both."""
 _SWITCH_INTERVAL_S = 0.0005  # the writer thread gets its turn in half a millisecond, not the usual five
 
 
@@ -102,8 +105,15 @@ async def serve(
     stop, stop_now = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
+    told_s = 0.0
+
     def on_signal() -> None:
-        (stop_now if stop.is_set() else stop).set()
+        nonlocal told_s
+        if not stop.is_set():
+            told_s = loop.time()
+            stop.set()
+        elif loop.time() - told_s > _ECHO_S:
+            stop_now.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)

@@ -2,7 +2,8 @@
 
 Everything of a client runs at once, each run against a simulator of its own, so that waiting for retries costs
 its time once. It runs in a process of its own: what clients leave behind (sockets for the garbage collector,
-warnings of their libraries) is theirs. ``python -m tests.clients.runs MODULE`` prints what came of it as JSON.
+warnings of their libraries) is theirs. ``python -m tests.clients.runs MODULE`` prints what came of it as JSON; with
+``PROGRAM CASE…`` after it, only these cases are played, without faults, through that program.
 """
 
 from __future__ import annotations
@@ -13,23 +14,19 @@ import logging
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import msgspec
-import yaml
 from msgspec import Struct
 
 from tests.clients.case import Case, Fault, faults_of
-from tests.sidecar import Sidecar
+from tests.clients.through import Through
 from tests.simulator.conftest import quick
-from voicegw_sidecar.serve import running
-from voicegw_sidecar.settings import load_settings
 from voicegw_sidecar.simulator import FailureKind, Simulator
 from voicegw_sidecar.simulator.ledger import Entry
-from voicegw_sidecar.store.queries.exchanges import Filter, exchanges
 from voicegw_sidecar.store.records import ExchangeRow
 
 AT_ONCE = 12
@@ -66,16 +63,20 @@ class Played(Struct, frozen=True):
     rows: list[ExchangeRow]
 
 
-def play(module: str) -> list[Played]:
-    """Play every case of a module of ``tests.clients.cases`` under everything, in a process of its own."""
+def play(module: str, program: Path | None = None, names: Sequence[str] = ()) -> list[Played]:
+    """Play every case of a module of ``tests.clients.cases`` under everything, in a process of its own.
+
+    With a program, the executable for instance: only the cases named, without faults, through that.
+    """
+    words = [] if program is None else [str(program), *names]
     found = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.clients.runs", module], check=True, stdout=subprocess.PIPE
+        [sys.executable, "-W", "ignore", "-m", "tests.clients.runs", module, *words], check=True, stdout=subprocess.PIPE
     )
     return msgspec.json.decode(found.stdout, type=list[Played])
 
 
-async def _play(cases: list[Case]) -> list[Played]:
-    jobs = [(case, fault) for case in cases for fault in (None, *faults_of(case))]
+async def _play(cases: list[Case], program: str | None = None) -> list[Played]:
+    jobs = [(case, fault) for case in cases for fault in (None, *(() if program else faults_of(case)))]
     gate = asyncio.Semaphore(AT_ONCE)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cases-")))
@@ -86,20 +87,24 @@ async def _play(cases: list[Case]) -> list[Played]:
             simulator = near[name] = await stack.enter_async_context(_simulator(case, fault))
             projects[name] = {"providers": {case.provider: {"base_url": simulator.base_url(case.provider)}}}
         for case in cases:
-            providers = projects[_project(case, None)]["providers"]
+            own = await stack.enter_async_context(_simulator(case, None))  # local providers are served all the same
+            providers = {case.provider: {"base_url": own.base_url(case.provider)}}
             projects[_spent(case)] = {"daily_budget": 1e-9, "budget_action": "block", "providers": providers}
-        sidecar = await stack.enter_async_context(_sidecar(folder, projects))
-        for case in cases:
-            await _spend(sidecar, _spent(case))
+        spent = [_spent(case) for case in cases]
+        sidecar = await stack.enter_async_context(Through(folder, projects, spent, program))
 
         async def one(case: Case, fault: Fault | None) -> Played:
             async with gate:
                 name = _project(case, fault)
                 base = f"{sidecar.url}/p/{name}/{case.provider}"
-                relayed, direct = await asyncio.gather(
-                    _run(case, base, near[name], _limit_s(case, fault)), directly(case, fault)
-                )
-                return Played(case.name, fault.name if fault else WELL, direct, relayed, await _rows(sidecar, name))
+                for _ in range(2):  # how often a client that lost its socket asks is a matter of when it looks
+                    _prepare(near[name], case, fault)
+                    relayed, direct = await asyncio.gather(
+                        _run(case, base, near[name], _limit_s(case, fault)), directly(case, fault)
+                    )
+                    if not case.is_socket or relayed.attempts == direct.attempts:
+                        break
+                return Played(case.name, fault.name if fault else WELL, direct, relayed, await sidecar.rows(name))
 
         async def directly(case: Case, fault: Fault | None) -> Outcome:
             for _ in range(2):  # Pipecat's services have been seen never to begin to connect, once in 200 runs
@@ -113,7 +118,7 @@ async def _play(cases: list[Case]) -> list[Played]:
             async with gate:
                 base = f"{sidecar.url}/p/{_spent(case)}/{case.provider}"
                 outcome = await _run(case, base, None, PATIENT_S)
-                return Played(case.name, SPENT, None, outcome, await _rows(sidecar, _spent(case)))
+                return Played(case.name, SPENT, None, outcome, await sidecar.rows(_spent(case)))
 
         return await asyncio.gather(*(one(*job) for job in jobs), *(refused(case) for case in cases))
 
@@ -128,39 +133,16 @@ def _spent(case: Case) -> str:
 
 def _simulator(case: Case, fault: Fault | None) -> Simulator:
     simulator = Simulator(quick())
-    if fault is not None:
-        simulator.fail_next(case.endpoint, fault.failure, fault.count)
+    _prepare(simulator, case, fault)
     return simulator
 
 
-async def _spend(sidecar: Sidecar, project: str) -> None:
-    """Let a project have spent its budget, as a call would have."""
-    budgets = sidecar.running.runtime.budgets
-    budgets._spend.add(project, budgets._spend.today(budgets._clock.wall_ns()), 1)
-
-
-class _sidecar:
-    """A sidecar with these projects."""
-
-    def __init__(self, folder: Path, projects: dict[str, Any]) -> None:
-        self._folder = folder
-        self._projects = projects
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Sidecar:
-        config = self._folder / "voicegw.yaml"
-        settings = {
-            "cost_tracking": {"db_path": str(self._folder / "voicegw.db")},
-            "serve": {"port": 0},
-            "projects": self._projects,
-        }
-        config.write_text(yaml.safe_dump(settings))
-        sidecar = await self._stack.enter_async_context(running(load_settings(str(config), {})))
-        http = await self._stack.enter_async_context(aiohttp.ClientSession())
-        return Sidecar(sidecar, http, config)
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._stack.aclose()
+def _prepare(simulator: Simulator, case: Case, fault: Fault | None) -> None:
+    """Let a simulator begin anew."""
+    simulator.ledger.clear()
+    simulator._orders.clear()
+    if fault is not None:
+        simulator.fail_next(case.endpoint, fault.failure, fault.count)
 
 
 def _limit_s(case: Case, fault: Fault | None) -> float:
@@ -190,18 +172,8 @@ def _address(case: Case, attempt: Entry) -> str:
     return f"{SOCKET if case.is_socket else method} {target.partition('?')[0]}"
 
 
-async def _rows(sidecar: Sidecar, project: str) -> list[ExchangeRow]:
-    """Return a project's closed rows once nothing of it is open any more."""
-    store = sidecar.running.runtime.store
-    async with asyncio.timeout(15):
-        while (await store.read(exchanges, Filter(project=project, status="open", limit=1))).rows:
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.05)
-        await store.committed()  # on a busy machine a row may take longer than that
-    return (await store.read(exchanges, Filter(project=project, limit=100))).rows[::-1]
-
-
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
-    played = asyncio.run(_play(list(importlib.import_module(sys.argv[1]).CASES)))
+    every, program, names = list(importlib.import_module(sys.argv[1]).CASES), *(sys.argv[2:3] or [None]), sys.argv[3:]
+    played = asyncio.run(_play([case for case in every if program is None or case.name in names], program))
     sys.stdout.buffer.write(msgspec.json.encode(played))

@@ -147,6 +147,17 @@ async def test_what_a_crash_left_open_becomes_interrupted_with_its_cost_so_far(p
     assert (total.nanousd, total.requests) == (42, 1)
 
 
+async def test_a_stopped_sidecar_leaves_everything_in_one_file(path: Path) -> None:
+    store = open_store(path, UTC, NOON_NS, priced)
+    await written(store, row(), row())
+    await store.read(exchanges, Filter())  # readers are still open when the writer ends
+    await store.close()
+    (path.parent / "alone.db").write_bytes(path.read_bytes())
+    copy = apsw.Connection(str(path.parent / "alone.db"))
+    assert copy.execute("SELECT count(*) FROM exchange").fetchone() == (2,)
+    copy.close()
+
+
 async def test_a_locked_database_delays_rows_and_nothing_else(store: Store, path: Path) -> None:
     foreign = apsw.Connection(str(path))
     foreign.execute("BEGIN IMMEDIATE")

@@ -135,7 +135,15 @@ class Writer:
         try:
             self._write_until_stopped()
         finally:
+            self._empty_log()
             self._connection.close()
+
+    def _empty_log(self) -> None:
+        """Leave everything in the one file, so that whoever copies a stopped sidecar's database has all of it."""
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error as error:  # locked, full or gone: it stays in the log, which the next start reads
+            logger.debug("the write-ahead log stays", extra={"error": type(error).__name__})
 
     def _write_until_stopped(self) -> None:
         while True:

@@ -187,7 +187,7 @@ STT = (
            listening(lambda base: DeepgramSTTService(base_url=base, **KEY)), limit_s=SLOW_S),  # no 4xx is repeated
     socket(DeepgramFluxSTTService, "deepgram.flux", 'url="{ws}/v2/listen"',
            listening(lambda base: DeepgramFluxSTTService(url=f"{ws(base)}/v2/listen", **KEY)),
-           refused_attempts=TRIED_AGAIN, break_after=2, limit_s=SLOW_S),
+           refused_attempts=TRIED_AGAIN, break_after=2, limit_s=SLOW_S, leaves_early=True),
     socket(AssemblyAISTTService, "assemblyai.live", 'api_endpoint_base_url="{ws}/v3/ws"',
            listening(lambda base: AssemblyAISTTService(api_endpoint_base_url=f"{ws(base)}/v3/ws", **SOON, **KEY)),
            refused_attempts=TRIED_AGAIN, break_after=2),
