@@ -327,6 +327,22 @@ def serving(sidecar: Sidecar, providers: str) -> Iterator[tuple[str, Path]]:
         yield base, config
 
 
+def check_run(sidecar: Sidecar) -> None:
+    """An agent is run beside a sidecar of its own, gets its addresses, and keeps its exit code."""
+    config = sidecar.folder / "run.yaml"
+    config.write_text(f"cost_tracking: {{db_path: '{sidecar.folder / 'run.db'}'}}\nserve: {{drain_seconds: 1}}\n")
+    started = time.perf_counter()
+    agent = 'echo "$OPENAI_BASE_URL ${LD_LIBRARY_PATH:-none} ${_PYI_ARCHIVE_FILE:-none}"; exit 7'
+    result = sidecar.run("run", "--config", str(config), "--port", "0", "--", "sh", "-c", agent)
+    printed = result.stdout.strip()
+    expect(result.returncode == 7, f"run: exit code {result.returncode}, expected the agent's 7: {result.stderr!r}")
+    expected = re.compile(r"http://127\.0\.0\.1:\d+/openai/v1 none none")
+    expect(expected.fullmatch(printed) is not None, f"run: the agent found {printed!r} {result.stderr!r}")
+    left = [path.name for path in sidecar.temporary.iterdir()]
+    expect(not left, f"run: left in the temporary directory: {left}")
+    passed("run starts a sidecar and an agent, and ends with the agent's code", started)
+
+
 def check_bad_configuration(sidecar: Sidecar) -> None:
     """A fault in the configuration is one line and exit code 2."""
     config = sidecar.folder / "bad.yaml"
@@ -351,7 +367,7 @@ def main(command: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="selftest-") as folder:
         sidecar = Sidecar(command, Path(folder))
         try:
-            for check in (check_version, check_demo, check_serve, check_sound, check_bad_configuration):
+            for check in (check_version, check_demo, check_serve, check_sound, check_run, check_bad_configuration):
                 check(sidecar)
         except Failed as error:
             print(f"selftest: failed: {error}", file=sys.stderr)

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from voicegw_sidecar.errors import StoreFailed
 from voicegw_sidecar.ids import IdSource
-from voicegw_sidecar.store.migrate import migrate, migrations, schema_version, transaction
+from voicegw_sidecar.store.migrate import migrate, migrations, refuse_newer, schema_version, transaction
 from voicegw_sidecar.store.records import READ_EXCHANGE, WRITE_EXCHANGE, ExchangeRow, Value, bindings, from_columns
 from voicegw_sidecar.store.writer import WriteLate, WriteOther, Writer, WriteRow, WriterState, add_to_days
 from voicegw_sidecar.terms import Cost, Status
@@ -142,6 +142,7 @@ def open_store(path: Path, zone: tzinfo, wall_ns: int, price: Callable[[Exchange
     try:
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(100)
+        refuse_newer(connection)
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "normal")
         schema = migrate(connection)

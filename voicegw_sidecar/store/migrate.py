@@ -21,15 +21,20 @@ def migrations() -> list[Path]:
     return sorted(_MIGRATIONS.glob("[0-9]*.sql"))
 
 
+def refuse_newer(connection: apsw.Connection) -> None:
+    """Raise `StoreFailed` for a database that a newer program wrote; to be asked before anything is written to it."""
+    found, known = schema_version(connection), len(migrations())
+    if found > known:
+        raise StoreFailed(
+            f"database schema is version {found}, this program knows {known}: "
+            "it was written by a newer version; start that one, or name another database"
+        )
+
+
 def migrate(connection: apsw.Connection) -> int:
     """Bring the schema to the newest version and return it."""
     files = migrations()
     found = schema_version(connection)
-    if found > len(files):
-        raise StoreFailed(
-            f"database schema is version {found}, this program knows {len(files)}: "
-            "it was written by a newer version; start that one, or name another database"
-        )
     for version, file in enumerate(files[found:], start=found + 1):
         with transaction(connection):
             connection.execute(file.read_text(encoding="utf-8"))
