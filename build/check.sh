@@ -56,10 +56,19 @@ coverage() { # the core has no IO: nothing of it may go untried
         'voicegw_sidecar/wire/*,voicegw_sidecar/dialects/*,voicegw_sidecar/providers/*,voicegw_sidecar/meter/*,voicegw_sidecar/ledger/*,voicegw_sidecar/routing/*,voicegw_sidecar/stitching/*,voicegw_sidecar/events.py,voicegw_sidecar/estimate.py'
 }
 
-joined() { # what ran beside the tests: its output, and its verdict
+clients() { # real clients wait for retries and for speech most of the time
+    "$bin/python" -m pytest tests/clients tests/sessions
+}
+
+beside() { # beside NAME: start a part that runs beside the tests
+    "$1" > ".cache/$1.txt" 2>&1 &
+    parts[$1]=$!
+}
+
+joined() { # joined NAME: wait for such a part; its output, and its verdict
     local verdict=0
-    wait "$core" || verdict=$?
-    cat .cache/core.txt
+    wait "${parts[$1]}" || verdict=$?
+    cat ".cache/$1.txt"
     return "$verdict"
 }
 
@@ -70,11 +79,15 @@ stage "programs" programs
 stage "lint" lint
 stage "types" "$bin/mypy"
 stage "layers" "$bin/lint-imports" --no-cache
-coverage > .cache/core.txt 2>&1 & core=$! # needs a processor and nothing else, which the tests leave one of
-trap 'kill "$core" 2> /dev/null || true' EXIT # a trap that fails would fail the check
+declare -A parts=()
+trap 'kill "${parts[@]}" 2> /dev/null || true' EXIT # a trap that fails would fail the check
+beside clients
+beside coverage # needs a processor and nothing else, which the others leave one of
 stage "tests" "$bin/python" -m pytest --ignore tests/wire --ignore tests/dialects --ignore tests/providers --ignore tests/meter \
-    --ignore tests/ledger --ignore tests/routing --ignore tests/stitching --ignore tests/test_estimate.py "$@"
-stage "core and its coverage, beside the tests" joined
+    --ignore tests/ledger --ignore tests/routing --ignore tests/stitching --ignore tests/test_estimate.py \
+    --ignore tests/clients --ignore tests/sessions "$@"
+stage "core and its coverage, beside the tests" joined coverage
+stage "clients, beside the tests" joined clients
 echo
 printf '%s\n' "${stages[@]}"
 printf '%5d s  in all\n' "$SECONDS"
