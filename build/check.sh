@@ -60,6 +60,10 @@ clients() { # real clients wait for retries and for speech most of the time
     "$bin/python" -m pytest tests/clients tests/sessions
 }
 
+executable() { # built, tried by itself, by real clients and in a bare root
+    "$bin/python" -m pytest tests/build
+}
+
 beside() { # beside NAME: start a part that runs beside the tests
     "$1" > ".cache/$1.txt" 2>&1 &
     parts[$1]=$!
@@ -82,12 +86,14 @@ stage "layers" "$bin/lint-imports" --no-cache
 declare -A parts=()
 trap 'kill "${parts[@]}" 2> /dev/null || true' EXIT # a trap that fails would fail the check
 beside clients
+beside executable
 beside coverage # needs a processor and nothing else, which the others leave one of
 stage "tests" "$bin/python" -m pytest --ignore tests/wire --ignore tests/dialects --ignore tests/providers --ignore tests/meter \
     --ignore tests/ledger --ignore tests/routing --ignore tests/stitching --ignore tests/test_estimate.py \
-    --ignore tests/clients --ignore tests/sessions "$@"
+    --ignore tests/clients --ignore tests/sessions --ignore tests/build "$@"
 stage "core and its coverage, beside the tests" joined coverage
 stage "clients, beside the tests" joined clients
+stage "the executable, beside the tests" joined executable
 echo
 printf '%s\n' "${stages[@]}"
 printf '%5d s  in all\n' "$SECONDS"

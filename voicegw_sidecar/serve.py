@@ -29,7 +29,7 @@ from voicegw_sidecar.web.render import PAGES
 logger = logging.getLogger(__name__)
 
 _ECHO_S = 0.5
-"""A signal that comes again so soon is the same one: the executable's first process passes on what the terminal, or a
+"""The same signal, again so soon, is the same one: the executable's first process passes on what the terminal, or a
 supervisor that signals every process of a service, has sent to both."""
 _SWITCH_INTERVAL_S = 0.0005  # the writer thread gets its turn in half a millisecond, not the usual five
 
@@ -105,18 +105,18 @@ async def serve(
     stop, stop_now = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    told_s = 0.0
+    told: tuple[signal.Signals, float] | None = None
 
-    def on_signal() -> None:
-        nonlocal told_s
-        if not stop.is_set():
-            told_s = loop.time()
+    def on_signal(number: signal.Signals) -> None:
+        nonlocal told
+        if told is None:
+            told = number, loop.time()
             stop.set()
-        elif loop.time() - told_s > _ECHO_S:
+        elif number is not told[0] or loop.time() - told[1] > _ECHO_S:
             stop_now.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     # without a handler a hang-up, which means "read your file again", would end the process while it starts
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)

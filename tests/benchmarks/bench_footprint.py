@@ -83,8 +83,6 @@ def serving(command: list[str], config: Path) -> Iterator[tuple[subprocess.Popen
         yield process, found.group().decode(), time.perf_counter() - begun_s
     finally:
         process.terminate()
-        time.sleep(0.6)  # what comes sooner is taken for the same signal
-        process.terminate()
         process.wait(20)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from voicegw_sidecar.providers import BY_ID
 from voicegw_sidecar.terms import Status
 
 pytestmark = pytest.mark.timeout(400)
+AT_ONCE = 2  # to import a client takes most of the time
 CHOSEN = (
     "openai-sdk-chat-streamed", "openai-sdk-response-socket", "openai-sdk-conversation",
     "anthropic-sdk-message-streamed",
@@ -35,8 +37,9 @@ def seen(executable: Path) -> Callable[[str, str], Played]:
     by_module: dict[str, list[str]] = defaultdict(list)
     for name in CHOSEN:
         by_module[CASES[name][0].__name__].append(name)
-    played = [one for module, names in by_module.items() for one in play(module, executable, names)]
-    found = {(one.case, one.fault): one for one in played}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        played = pool.map(lambda item: play(item[0], executable, item[1]), by_module.items())
+        found = {(one.case, one.fault): one for module in played for one in module}
     return lambda name, fault: found[name, fault]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Sequence
 from datetime import UTC
 from pathlib import Path
@@ -64,10 +65,8 @@ class Through:
             self._stop.set()
             await self._over
         if self._process is not None:
-            self._process.terminate()
-            await asyncio.sleep(1)  # what comes sooner is taken for the same signal
-            if self._process.returncode is None:  # the clients are through; one that leaves a connection open is not
-                self._process.terminate()
+            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(signal.SIGINT)  # the clients are through; one that keeps a connection is not
             await asyncio.wait_for(self._process.wait(), START_LIMIT_S)
 
     async def rows(self, project: str) -> list[ExchangeRow]:

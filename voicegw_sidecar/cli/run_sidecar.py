@@ -71,6 +71,7 @@ class OwnSidecar:
         self._options, self._config, self._environ = options, config, environ
         self._process: subprocess.Popen[bytes] | None = None
         self.has_ended = False
+        self._is_told = False
 
     @property
     def pid(self) -> int:
@@ -122,7 +123,9 @@ class OwnSidecar:
     def hurry(self) -> None:
         """Tell it to stop; a second time it does not wait for what still runs."""
         if self._process is not None and not self.has_ended:
-            self._process.terminate()
+            # by another signal the second time: the same one, at once, would be taken for an echo of the first
+            self._process.send_signal(signal.SIGINT if self._is_told else signal.SIGTERM)
+            self._is_told = True
 
     def stop(self) -> None:
         """Tell it to stop, and wait until it has: what still runs is finished first, within its drain limit."""
