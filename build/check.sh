@@ -28,13 +28,14 @@ environment() {
     [ -f static/vendor/htmx.min.js ] || .cache/check-venv/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
 }
 
-programs() { # a browser for the pages, a voice for speech-to-text, what an executable is built with, and where it is tried
+programs() { # a browser for the pages, a voice for speech-to-text, what an executable is built with, where it is tried, and what documents ask by
     local missing=()
     command -v chromium > /dev/null || missing+=(chromium)
     command -v espeak-ng > /dev/null || missing+=(espeak-ng)
     command -v objdump > /dev/null || missing+=(binutils)
     command -v debootstrap > /dev/null || missing+=(debootstrap)
     command -v systemd-analyze > /dev/null || missing+=(systemd)
+    command -v curl > /dev/null || missing+=(curl)
     [ ${#missing[@]} -eq 0 ] && return 0
     local become=()
     [ "$(id -u)" -eq 0 ] || become=(sudo)
