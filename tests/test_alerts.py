@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import apsw
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -18,10 +19,23 @@ from tests.api.test_metrics import figure, figures
 from tests.conftest import StartSidecar
 from tests.sidecar import Sidecar, raw_server
 from tests.test_reload import rewrite
+from voicegw_sidecar.clock import SystemClock
 
 # a call costs 4.4 millionths of a dollar; the slashes of the name are no markup
 PROJECT = "projects: {{acme: {{name: 'Acme <!channel> & Co', daily_budget: {budget}, budget_action: {action}}}}}\n"
 SECRET = "T000-very-secret-path"
+
+
+class Ahead:
+    """The machine's clocks, whose wall clock can be set."""
+
+    monotonic_ns = staticmethod(SystemClock.monotonic_ns)
+
+    def __init__(self) -> None:
+        self.ahead_ns = 0
+
+    def wall_ns(self) -> int:
+        return SystemClock.wall_ns() + self.ahead_ns
 
 
 class Receiver:
@@ -164,20 +178,7 @@ async def test_one_project_that_is_not_taken_holds_up_no_other(
 
 
 async def test_the_next_day_is_told_anew(start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Tomorrow:
-        """The machine's clocks, whose wall clock can be set."""
-
-        def __init__(self) -> None:
-            from voicegw_sidecar.clock import SystemClock
-
-            self.monotonic_ns = SystemClock.monotonic_ns
-            self._wall_ns = SystemClock.wall_ns
-            self.ahead_ns = 0
-
-        def wall_ns(self) -> int:
-            return self._wall_ns() + self.ahead_ns
-
-    clock = Tomorrow()
+    clock = Ahead()
     project = PROJECT.format(budget="0.000001", action="warn")
     async with raw_server(upstream) as url, receiver(monkeypatch) as found:
         async with start_sidecar(project + webhook(found), openai=url, clock=clock) as sidecar:
@@ -188,6 +189,44 @@ async def test_the_next_day_is_told_anew(start_sidecar: StartSidecar, monkeypatc
             await spend(sidecar)
             first, second = await found.after(2)
             assert first["text"] != second["text"]
+
+
+async def test_a_budget_that_is_raised_is_told_anew(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = PROJECT.format(budget="0.000001", action="warn")
+    async with raw_server(upstream) as url, receiver(monkeypatch) as found:
+        async with start_sidecar(project + webhook(found), openai=url) as sidecar:
+            await spend(sidecar)
+            await found.after(1)
+            await rewrite(sidecar, "daily_budget: 0.000001", "daily_budget: 0.000006")
+            await settled(found, 1)
+            await spend(sidecar)
+            [_, second] = await found.after(2)
+            assert "0.000009 of 0.000006 USD" in second["text"]
+
+
+async def test_a_locked_database_keeps_no_alert_back_and_a_clock_that_was_ahead_tells_nobody_twice(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Ahead()
+    project = PROJECT.format(budget="0.000001", action="warn")
+    async with raw_server(upstream) as url, receiver(monkeypatch) as found:
+        async with start_sidecar(project + webhook(found), openai=url, clock=clock) as sidecar:
+            await settled(found, 0)
+            holder = apsw.Connection(str(sidecar.running.runtime.store.path))
+            holder.execute("BEGIN IMMEDIATE")
+            clock.ahead_ns = 86_400 * 10**9  # a day begins while nothing can be written
+            await spend(sidecar)
+            await found.after(1)
+            holder.execute("ROLLBACK")
+            holder.close()
+            clock.ahead_ns = 0
+            await spend(sidecar)
+            await found.after(2)
+            for ahead_days in (1, 0, 1, 0):
+                clock.ahead_ns = ahead_days * 86_400 * 10**9
+                await settled(found, 2)
 
 
 def test_a_link_to_the_pages_is_there_where_browsers_can_reach_them() -> None:

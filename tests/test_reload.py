@@ -65,6 +65,39 @@ async def test_a_bad_file_is_refused_and_the_running_one_stays(
         assert (await post(sidecar, "/v1/sessions", {"project": "acme"}))[1]["budget_ms"] == 1300
 
 
+@pytest.mark.parametrize("what", ["gone", "empty", "unreadable", "a folder"])
+async def test_a_file_that_is_not_there_whole_takes_no_project_away(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    async with start_sidecar(ROUTED) as sidecar:
+        if what == "unreadable":
+            monkeypatch.setattr(
+                Path, "stat", lambda path, **more: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
+            )
+        else:
+            sidecar.config.unlink()
+        if what == "empty":
+            sidecar.config.touch()
+        elif what == "a folder":
+            sidecar.config.mkdir()
+        # found by search, and not named: without it there would be the defaults
+        await reload(sidecar.running.runtime, lambda: load_settings(None, {"HOME": str(sidecar.config.parent)}))
+        monkeypatch.undo()
+        assert "acme" in sidecar.running.runtime.catalog.projects
+        status = (await get(sidecar, "/v1/status"))[1]
+        assert str(sidecar.config) in status["config_error"]
+        assert (await get(sidecar, "/ready"))[1]["status"] == "degraded"
+
+
+async def test_another_file_is_not_read_by_a_reload(start_sidecar: StartSidecar, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text("projects: {globex: {}}\n")
+    async with start_sidecar(ROUTED) as sidecar:
+        await reload(sidecar.running.runtime, lambda: load_settings(str(other), {"HOME": str(tmp_path)}))
+        assert "globex" not in sidecar.running.runtime.catalog.projects
+        assert "restart the sidecar to read another file" in (await get(sidecar, "/v1/status"))[1]["config_error"]
+
+
 async def test_keys_prices_budgets_and_agent_keys_change(start_sidecar: StartSidecar) -> None:
     async with raw_server(upstream) as url, start_sidecar("projects: {acme: {}}\n", openai=url) as sidecar:
         await call(sidecar, "/p/acme")

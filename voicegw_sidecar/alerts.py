@@ -22,7 +22,7 @@ from voicegw_sidecar.ledger.calendar import day_of
 from voicegw_sidecar.relay.upstream import tls_context
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.store.queries.alerts import Told, delivered, forget_delivered, write_delivered
-from voicegw_sidecar.terms import NANO_PER_USD, BudgetAction, Secret
+from voicegw_sidecar.terms import NANO_PER_USD, NS_PER_S, BudgetAction, Secret
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ PERCENTS = (100, WARNING_PERCENT)
 """At which shares of the budget somebody is told, the highest first: who is told that it is spent needs no warning."""
 LOOK_S = 1.0
 RETRY_FIRST_S, RETRY_LAST_S = 1.0, 300.0
+_KEPT_NS = 7 * 86_400 * NS_PER_S
 _TIMEOUT = aiohttp.ClientTimeout(total=10.0)
 _COLOURS = {100: "#b91c1c", WARNING_PERCENT: "#d97706"}
 _THEN = {
@@ -51,7 +52,7 @@ class Alert(Struct, frozen=True):
     @property
     def told(self) -> Told:
         """Return what is remembered of it."""
-        return self.project.id, self.day, self.percent
+        return self.project.id, self.day, self.percent, self.limit_nanousd
 
 
 class _Failed(Exception):
@@ -95,8 +96,11 @@ class Alerts:
         if webhook is None:
             return
         if today != self._day:
-            await runtime.store.committed(forget_delivered(today))
-            self._told, self._day = set(await runtime.store.read(delivered, today)), today
+            # not waited for, nor all of them: the disk may be locked, and the clock may have been ahead
+            runtime.store.execute(forget_delivered(day_of(runtime.clock.wall_ns() - _KEPT_NS, runtime.zone)))
+            self._told |= set(await runtime.store.read(delivered, today))
+            self._told = {told for told in self._told if told[1] >= today}
+            self._day = today
         failure: _Refused | None = None
         for alert in list(due(runtime, today, self._told)):
             try:
@@ -129,7 +133,8 @@ def due(runtime: Runtime, today: str, told: set[Told]) -> Iterator[Alert]:
             continue
         spent_nanousd = runtime.budgets.standing(project.id).spent_nanousd
         reached = [percent for percent in PERCENTS if spent_nanousd * 100 >= limit_nanousd * percent]
-        if reached and not any((project.id, today, percent) in told for percent in PERCENTS if percent >= reached[0]):
+        known = (percent for percent in PERCENTS if (project.id, today, percent, limit_nanousd) in told)
+        if reached and max(known, default=0) < reached[0]:
             yield Alert(project, today, reached[0], spent_nanousd, limit_nanousd)
 
 

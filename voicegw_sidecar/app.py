@@ -114,6 +114,7 @@ def build_runtime(loaded: Loaded, clock: Clock | None = None) -> Runtime:
         metrics=Metrics(),
         changing=asyncio.Lock(),
     )
+    runtime.metrics.started(clock.wall_ns())
     return runtime
 
 

@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.events import Event
-from voicegw_sidecar.ids import IdSource
 from voicegw_sidecar.processes import Processes
 from voicegw_sidecar.recorder import Identity
 from voicegw_sidecar.sessions import SessionKey, Sessions
@@ -64,7 +63,7 @@ class Attribution:
         self._store = store
         self._sessions = sessions
         self._clock = clock
-        self._ids = IdSource()
+        self._ids = store.ids
         self._processes = Processes()
         self._known: WeakKeyDictionary[object, _Known] = WeakKeyDictionary()
         self._lines: WeakSet[LineAttribution] = WeakSet()

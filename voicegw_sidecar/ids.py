@@ -6,6 +6,7 @@ the millisecond and 62 random bits, so ids of one process sort as they were made
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import uuid
@@ -20,6 +21,12 @@ class IdSource:
         self._last_tick = 0
         # unique, not secret: the kernel is asked once, since a system call for each id costs more than its row
         self._random = random.Random(os.urandom(32))  # noqa: S311
+
+    def start_after(self, id_: str) -> None:
+        """Make no id that sorts before one that was made earlier, by a clock that may have been ahead."""
+        with contextlib.suppress(ValueError):
+            value = uuid.UUID(id_).int
+            self._last_tick = max(self._last_tick, (value >> 80) << _COUNTER_BITS | (value >> 64) & 0xFFF)
 
     def next(self, wall_ns: int) -> str:
         """Return a new id no smaller than any before it, even if ``wall_ns`` went back."""

@@ -62,6 +62,10 @@ class Metrics:
         self._reload_time = gauge("config_last_reload_timestamp_seconds", "When a file was last put in force.")
         self._lag = histogram("event_loop_lag_seconds", "How late the event loop was for a timer of its own.", _LAG_S)
 
+    def started(self, wall_ns: int) -> None:
+        """Take the time at which the first configuration was put in force."""
+        self._reload_time.set(wall_ns / NS_PER_S)
+
     def ended(self, row: ExchangeRow) -> None:
         """Count an exchange that ended."""
         modality = row.modality or OTHER

@@ -14,7 +14,6 @@ from msgspec import Struct
 from voicegw_sidecar.budgets import Budgets
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.errors import Refused
-from voicegw_sidecar.ids import IdSource
 from voicegw_sidecar.ledger.prices import NO_COST, UNKNOWN_COST, PriceBook, Priced
 from voicegw_sidecar.ledger.spend import Hold
 from voicegw_sidecar.meter.meter import FIRST_OUTPUT
@@ -54,7 +53,7 @@ class Recorder:
         self.budgets = budgets
         self._clock = clock
         self._unpriced = unpriced
-        self._ids = IdSource()
+        self._ids = store.ids
         self.on_closed: Callable[[ExchangeRow], None] = lambda row: None
         """Is told each row that ends an exchange."""
         self._named: set[tuple[str, str | None]] = set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,21 +45,21 @@ async def _reload(runtime: Runtime, read: Callable[[], Loaded]) -> None:
     config, waiting = running_with(old, loaded.config)
     rows = list(runtime.managed.values())
     runtime.judged = await asyncio.to_thread(judge, rows, config, loaded.environ)
+    changes = await asyncio.to_thread(differences, old, config)
     runtime.config_error = None
     runtime.waiting_for_restart = waiting
     runtime.loaded = replace(loaded, config=config)
     runtime.brands.file_logos = logos
     runtime.put_in_force()
     runtime.metrics.reloaded(runtime.clock.wall_ns(), is_in_force=True)
-    _tell(runtime, old, config)
+    _tell(runtime, *changes)
     logger.info("configuration reloaded", extra={"projects": len(config.projects)})
     if waiting:
         logger.warning("changed, but in force only after a restart", extra={"keys": ", ".join(waiting)})
 
 
-def _tell(runtime: Runtime, old: Config, new: Config) -> None:
+def _tell(runtime: Runtime, before: object, after: object) -> None:
     """Write the line of a file that changed something."""
-    before, after = differences(old, new)
     if before != after:
         change = Change("the configuration file", "configuration.reload", None, before, after)
         runtime.store.execute(audit_statement(runtime, change))
@@ -69,12 +70,19 @@ def _read_regular(path: Path | None, read: Callable[[], Loaded]) -> tuple[Loaded
 
     Nor an empty file, which is what a write that has only begun looks like: it would take every project away.
     """
-    if path is not None and path.exists():
-        if not path.is_file():
+    if path is not None:
+        try:
+            found = path.stat()
+        except OSError as error:  # gone, above all: the defaults, without projects and keys, are not what is meant
+            reason = f"cannot be read: {error.strerror}; put it back, or restart the sidecar to run without it"
+            raise ConfigError(str(path), reason) from None
+        if not stat.S_ISREG(found.st_mode):
             raise ConfigError(str(path), "expected a file; only at the start may it be anything else")
-        if path.stat().st_size == 0:
+        if found.st_size == 0:
             raise ConfigError(str(path), "the file is empty; write it whole, or restart the sidecar if that is meant")
     loaded = read()
+    if path is not None and loaded.path != path:
+        raise ConfigError(str(loaded.path), f"expected {path} again; restart the sidecar to read another file")
     return loaded, read_file_logos(loaded.config.projects.values())
 
 

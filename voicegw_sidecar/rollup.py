@@ -54,7 +54,7 @@ class Rollup:
         start_ns = end_ns - WINDOW_NS
         await self._store.committed()
         try:
-            rows = await self._store.read(roll_up, first_id_at(start_ns), first_id_at(end_ns + NS_PER_S))
+            rows = await self._store.read(roll_up, first_id_at(start_ns))
         except apsw.Error as error:
             logger.error("latencies could not be rolled up", extra={"error": type(error).__name__})
             return

@@ -20,7 +20,6 @@ from voicegw_sidecar import tasks
 from voicegw_sidecar.clock import Clock
 from voicegw_sidecar.config.catalog import Catalog
 from voicegw_sidecar.config.schema import Project
-from voicegw_sidecar.ids import IdSource
 from voicegw_sidecar.picks import model_of
 from voicegw_sidecar.route import RouteLeg, read_route, written_route
 from voicegw_sidecar.routing.router import Decision
@@ -80,7 +79,7 @@ class Sessions:
         self._store = store
         self._clock = clock
         self._catalog = catalog
-        self._ids = IdSource()
+        self._ids = store.ids
         self._open: dict[SessionKey, Session] = {}
         self._closed: OrderedDict[SessionKey, None] = OrderedDict()
         self._closing: dict[SessionKey, asyncio.Task[None]] = {}

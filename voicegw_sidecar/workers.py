@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from voicegw_sidecar import tasks
@@ -22,6 +22,7 @@ _LOOK_S = 1.0
 """How often sessions are looked through, and texts that were kept long enough are let go of."""
 _LAG_S = 0.25
 """How often the event loop's lateness is measured."""
+_BEGIN_ANEW_S = 5.0
 _LAST_S = 8.0
 """How long the end of the sessions may take, and that of the last roll-up: the next start does what is left."""
 
@@ -33,15 +34,17 @@ class Workers:
         self._runtime = runtime
         self._traces = traces
         self._attribution = attribution
-        self._tasks = [
-            tasks.spawn(self._roll_up(), name="roll-up"),
-            tasks.spawn(self._look(), name="sessions"),
-            tasks.spawn(self._measure_lag(), name="loop lag"),
-            tasks.spawn(Alerts(runtime).run(), name="alerts"),
-            tasks.spawn(traces.run(), name="traces"),
-            tasks.spawn(keep_purging(runtime), name="purge"),
-            tasks.spawn(keep_removing(runtime), name="retention"),
-        ]
+        alerts = Alerts(runtime)
+        works: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "roll-up": self._roll_up,
+            "sessions": self._look,
+            "loop lag": self._measure_lag,
+            "alerts": alerts.run,
+            "traces": traces.run,
+            "purge": lambda: keep_purging(runtime),
+            "retention": lambda: keep_removing(runtime),
+        }
+        self._tasks = [tasks.spawn(_kept_alive(name, work), name=name) for name, work in works.items()]
 
     async def close(self) -> None:
         """Stop them, close every session, and roll up once more; the rows of all calls are queued by now."""
@@ -98,3 +101,13 @@ class Workers:
             except Exception as error:  # one fault does not keep all sessions open, and all texts, from then on
                 logger.error("sessions could not be looked through", extra={"error": type(error).__name__})
             await asyncio.sleep(_LOOK_S)
+
+
+async def _kept_alive(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Begin a work anew whenever it fails: what goes wrong once, on a full disk, is not left undone for good."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            logger.error("a worker failed and begins anew", extra={"worker": name, "error": type(error).__name__})
+        await asyncio.sleep(_BEGIN_ANEW_S)

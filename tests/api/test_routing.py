@@ -149,7 +149,7 @@ def test_quantiles_are_interpolated_as_the_router_defines_them(values: list[floa
     migrate(connection)
     for value in values:
         connection.execute(WRITE_EXCHANGE, bindings(row(NS_PER_S, "p", "m", Modality.TTS, value), "node"))
-    found = roll_up(connection, "0", "z")
+    found = roll_up(connection, "0")
     assert [(one.model, one.sample_count) for one in found] == [("", len(values)), ("m", len(values))]
     for one in found:
         assert one.p50_ms == pytest.approx(quantile(sorted(values), 0.5), rel=1e-9)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
+import sys
 from pathlib import Path
 
 import apsw
@@ -76,6 +78,51 @@ def test_a_database_of_another_version_is_copied_too(tmp_path: Path, version: in
     connection.close()
 
 
+@pytest.mark.parametrize("name", ["voicegw.db", "voicegw.db-wal", "voicegw.db.lock", "link.db"])
+async def test_the_database_itself_is_never_replaced(start_sidecar: StartSidecar, tmp_path: Path, name: str) -> None:
+    async with start_sidecar("projects: {acme: {}}\n") as sidecar:
+        store = sidecar.running.runtime.store
+        await store.append_awaited(row())
+        (tmp_path / "link.db").symlink_to(store.path)
+        with pytest.raises(StoreFailed, match="is the database itself"):
+            back_up(store.path, tmp_path / name, replaces=True)
+        await store.append_awaited(row())
+    async with start_sidecar("projects: {acme: {}}\n") as sidecar:
+        await sidecar.rows(2)
+
+
+def test_what_a_killed_copy_left_is_removed_by_the_next_and_that_of_a_running_one_stays(tmp_path: Path) -> None:
+    dead, alive = tmp_path / ".copy.db.4194305.partial", tmp_path / f".copy.db.{os.getppid()}.partial"
+    for left in (dead, tmp_path / f"{dead.name}-journal", alive):
+        left.write_text("half a copy")
+    back_up(made(tmp_path / "source.db"), tmp_path / "copy.db", replaces=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [alive.name, "copy.db", "source.db"]
+
+
+def test_a_copy_that_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = made(tmp_path / "source.db")
+    full = shutil.disk_usage(tmp_path)._replace(free=source.stat().st_size - 1)
+    monkeypatch.setattr("voicegw_sidecar.store.backup.shutil.disk_usage", lambda path: full)
+    with pytest.raises(StoreFailed, match="MB free, a copy may take"):
+        back_up(source, tmp_path / "copy.db", replaces=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["source.db"]
+
+
+async def test_a_copy_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    source = made(tmp_path / "voicegw.db", rows=1_000_000)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "voicegw_sidecar", "backup", str(tmp_path / "copy.db"),
+        env={**os.environ, "VOICEGW_DB_PATH": str(source), "HOME": str(tmp_path)}, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(20):
+        while not any("partial" in path.name and path.stat().st_size for path in tmp_path.iterdir()):
+            await asyncio.sleep(0.002)
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["voicegw.db"]
+
+
 def test_what_is_no_database_or_has_no_place_is_one_error_and_no_file(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database, whatever its name says " * 50)
     for source, target, words in (
@@ -103,7 +150,9 @@ def test_a_damaged_database_gives_no_copy(tmp_path: Path) -> None:
 def made(path: Path, version: int = 1, rows: int = 1) -> Path:
     connection = apsw.Connection(str(path))
     connection.execute("CREATE TABLE t (a TEXT)")
+    connection.execute("BEGIN")
     connection.executemany("INSERT INTO t VALUES (?)", [("x" * 100,)] * rows)
+    connection.execute("COMMIT")
     connection.pragma("user_version", version)
     connection.close()
     return path

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import apsw
+import pytest
 from msgspec.structs import replace
 
 from tests.conftest import StartSidecar
@@ -13,7 +15,7 @@ from tests.sidecar import Sidecar
 from tests.store.test_database import row
 from voicegw_sidecar.ids import IdSource
 from voicegw_sidecar.operating.retention import BATCH_ROWS, remove_expired
-from voicegw_sidecar.store.records import ExchangeRow
+from voicegw_sidecar.store.records import ExchangeRow, Value
 from voicegw_sidecar.store.session_records import join_session
 from voicegw_sidecar.terms import Basis, SessionOrigin, Status
 
@@ -85,6 +87,37 @@ async def test_sessions_go_with_their_turns_and_an_open_one_keeps_its_exchanges(
         await remove_expired(runtime, now_ns - DAY_NS)
         assert counted(sidecar, "SELECT count(*) FROM exchange") == 0
         assert counted(sidecar, "SELECT count(*) FROM membership") == 0
+
+
+async def test_a_session_of_many_turns_goes_in_small_pieces(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicegw_sidecar.operating.retention.BETWEEN_S", 0)
+    async with start_sidecar("projects: {acme: {}}\n") as sidecar:
+        store, now_ns = sidecar.running.runtime.store, sidecar.running.runtime.clock.wall_ns()
+        old_ns = now_ns - 3 * DAY_NS
+        for number in range(2):
+            uid = id_at(old_ns + number)
+            store.execute((
+                "INSERT INTO session (uid, node_id, project, id, origin, started_ns, budget_ms, route, ended_ns) "
+                "VALUES (?, ?, 'acme', ?, 'named', ?, 1500, '{}', ?)", (uid, store.node_id, uid, old_ns, old_ns + 1),
+            ), *((
+                'INSERT INTO turn (session_uid, "index", interrupted, llm_calls, abandoned, has_filler) '
+                "VALUES (?, ?, 0, 1, 0, 0)", (uid, index),
+            ) for index in range(3 * BATCH_ROWS + 1)))  # fmt: skip
+        await store.committed()
+        batches = list[int]()
+        committed = store.committed
+
+        def counting(*statements: tuple[str, tuple[Value, ...]]) -> asyncio.Future[None]:
+            batches.append(counted(sidecar, "SELECT count(*) FROM turn"))
+            return committed(*statements)
+
+        monkeypatch.setattr(store, "committed", counting)
+        await remove_expired(sidecar.running.runtime, now_ns - DAY_NS)
+        assert counted(sidecar, "SELECT count(*) FROM turn") == 0
+        assert counted(sidecar, "SELECT count(*) FROM session") == 0
+        assert max(before - after for before, after in pairwise([*batches, 0])) == BATCH_ROWS
 
 
 async def test_the_configured_days_are_looked_at_at_the_start(start_sidecar: StartSidecar, tmp_path: Path) -> None:

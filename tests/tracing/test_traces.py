@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import apsw
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -151,6 +152,10 @@ async def test_a_collector_that_hangs_delays_no_call_and_no_end(
                 await close(sidecar, session_id)
             dropped = figure(await figures(sidecar), "traces_total", result="dropped")
             assert dropped == 7, "three wait, the oldest of the others are gone and counted"
+            metrics, begun_s = sidecar.running.runtime.metrics, asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - begun_s < 5, "nobody waits for the ten seconds of the exporter"
+        lost = metrics.registry.get_sample_value("voicegw_traces_total", {"result": "dropped"})
+        assert lost == 7 + 4, "the three, and the one under way"
         found.holds.set()
 
 
@@ -164,6 +169,40 @@ async def test_what_the_end_closes_is_still_sent(start_sidecar: StartSidecar, mo
             await asyncio.sleep(0.5)
         [[root, _]] = await found.after(1)
     assert attributes(root)["session.id"] == "call-1"
+
+
+async def test_what_ends_after_its_session_was_closed_joins_its_trace(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with raw_server(upstream) as url, collector(monkeypatch) as found:
+        async with start_sidecar(traced(found), openai=url) as sidecar:
+            await one_call(sidecar)
+            await close(sidecar)
+            late = await one_call(sidecar)
+            first, second = await found.after(2)
+    root = next(span for span in first if span.name == "voice session")
+    # a trace that is read after the late one was written has it too: by its ids it is the same span
+    [span] = second
+    assert attributes(span)["voicegw.exchange.id"] == late
+    assert (span.trace_id, span.parent_span_id) == (root.trace_id, root.span_id)
+
+
+async def test_a_row_that_waits_for_the_disk_is_traced_once_it_is_written(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicegw_sidecar.tracing.traces.ATTEMPTS", 1000)
+    async with raw_server(upstream) as url, collector(monkeypatch) as found:
+        async with start_sidecar(traced(found), openai=url) as sidecar:
+            holder = apsw.Connection(str(sidecar.running.runtime.store.path))
+            holder.execute("BEGIN IMMEDIATE")
+            async with sidecar.http.post(f"{sidecar.url}/p/acme/openai/v1/unknown", data=b"{}") as response:
+                await response.read()
+            await asyncio.sleep(0.6)  # twice as long as an exchange by itself waits here
+            assert found.asked == 0
+            holder.execute("ROLLBACK")
+            holder.close()
+            [[span]] = await found.after(1)
+            assert span.name == "relay"
 
 
 async def test_a_reload_begins_and_ends_it(start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 from pathlib import Path
+from typing import NoReturn
 
 from voicegw_sidecar.cli.database import settings_of
 from voicegw_sidecar.cli.output import say, say_json
@@ -20,6 +22,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
+def _interrupted(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 def backup(options: argparse.Namespace) -> int:
     """Write the copy, and say what else lies beside the database."""
     from voicegw_sidecar.brands import FOLDER
@@ -30,6 +36,7 @@ def backup(options: argparse.Namespace) -> int:
     if not source.exists():
         raise StoreFailed(f"no database at {source} yet: start the sidecar once with 'voicegw-sidecar serve'")
     os.nice(_NICENESS)  # calls come first, also where they share the processor with this
+    signal.signal(signal.SIGTERM, _interrupted)  # what is half written is removed
     size_bytes = back_up(source, options.file, replaces=options.force)
     beside = [str(path) for path in (source.parent / FILE_NAME, source.parent / FOLDER) if path.exists()]
     if options.json:

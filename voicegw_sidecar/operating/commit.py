@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from voicegw_sidecar import tasks
 from voicegw_sidecar.errors import SidecarError, StoreFailed
-from voicegw_sidecar.ids import IdSource
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.store.operator_records import AuditRow, write_audit
 from voicegw_sidecar.store.session_records import Statement
@@ -23,7 +22,6 @@ from voicegw_sidecar.store.session_records import Statement
 PATIENCE_S = 5.0
 WAITING_LIMIT = 32
 """Changes that may wait for the one before; one more is told to come again."""
-_ids = IdSource()
 
 T = TypeVar("T")
 
@@ -86,7 +84,7 @@ def audit_statement(runtime: Runtime, change: Change) -> Statement:
 
 def new_id(runtime: Runtime) -> str:
     """Return an id that sorts after all that was made before."""
-    return _ids.next(runtime.clock.wall_ns())
+    return runtime.store.ids.next(runtime.clock.wall_ns())
 
 
 def _json(value: object) -> str | None:

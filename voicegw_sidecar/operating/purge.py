@@ -12,6 +12,7 @@ import logging
 
 import apsw
 
+from voicegw_sidecar.errors import StoreFailed
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.store.operator_records import PurgeRow, end_purge, purge_statements
 from voicegw_sidecar.store.queries.operators import Left, purges, what_is_left
@@ -23,14 +24,17 @@ _BETWEEN_S, _LOOK_S, _RUNNING_S = 0.02, 0.25, 1.0
 
 async def keep_purging(runtime: Runtime) -> None:
     """Carry out every purge that is due, those of earlier runs first; until it is cancelled."""
-    runtime.purges += await runtime.store.read(purges)
+    runtime.purges[:] = [
+        *runtime.purges,
+        *(row for row in await runtime.store.read(purges) if row not in runtime.purges),
+    ]
     while True:
         pause_s = _LOOK_S
         for row in list(runtime.purges):
             try:
                 pause_s = min(pause_s, await _step(runtime, row))
-            except apsw.Error as error:
-                logger.error("purge waits, the database cannot be read", extra={"error": type(error).__name__})
+            except (apsw.Error, StoreFailed) as error:
+                logger.error("purge waits for the database", extra={"error": type(error).__name__})
         await asyncio.sleep(pause_s)
 
 

@@ -15,8 +15,8 @@ import apsw
 from voicegw_sidecar.errors import StoreFailed
 from voicegw_sidecar.ids import first_id_at
 from voicegw_sidecar.runtime import Runtime
-from voicegw_sidecar.store.queries.retention import Expired, expired_exchanges, expired_sessions
-from voicegw_sidecar.store.retention_records import forget_exchanges, forget_sessions
+from voicegw_sidecar.store.queries.retention import Expired, expired_exchanges, expired_sessions, expired_turns
+from voicegw_sidecar.store.retention_records import forget_exchanges, forget_sessions, forget_turns
 from voicegw_sidecar.store.session_records import Statement
 from voicegw_sidecar.terms import NS_PER_S
 
@@ -57,9 +57,20 @@ async def remove_expired(runtime: Runtime, before_ns: int) -> None:
     async def sessions(after_id: str) -> Expired:
         return await store.read(expired_sessions, after_id, before_id, before_ns, BATCH_ROWS)
 
-    removed = await _remove(runtime, exchanges, forget_exchanges), await _remove(runtime, sessions, forget_sessions)
-    if any(removed):
-        logger.info("old rows removed", extra={"exchanges": removed[0], "sessions": removed[1]})
+    gone = await _remove(runtime, exchanges, forget_exchanges)
+    await _remove_turns(runtime, before_id, before_ns)
+    ended = await _remove(runtime, sessions, forget_sessions)
+    if gone or ended:
+        logger.info("old rows removed", extra={"exchanges": gone, "sessions": ended})
+
+
+async def _remove_turns(runtime: Runtime, before_id: str, before_ns: int) -> None:
+    """Remove the turns of old sessions before these, for a session may have thousands."""
+    last = ""
+    while found := await runtime.store.read(expired_turns, last, before_id, before_ns, BATCH_ROWS):
+        await runtime.store.committed(*forget_turns(found))
+        last = found[-1][0]
+        await asyncio.sleep(BETWEEN_S)
 
 
 async def _remove(runtime: Runtime, find: _Find, forget: _Forget) -> int:

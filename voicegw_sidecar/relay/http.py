@@ -150,10 +150,10 @@ class HttpExchange(RelayedExchange):
                 await self._last_piece(frame, answer, is_json=is_json)
                 break
             await answer.write(piece if keep is None else keep.feed(piece))
-            self._tap.frame(frame)
             if is_first:
                 is_first = False
                 self._meter.delayed(Part.ANSWER_BEGINS, self._clock.monotonic_ns() - frame.at_ns)
+            self._tap.frame(frame)
         else:
             if keep is not None and (rest := keep.rest()):
                 await answer.write(rest)

@@ -162,11 +162,11 @@ class SocketExchange(RelayedExchange):
                     has_sink = False
                 else:
                     if kind is not None and (stop is None or side is Side.PROVIDER):
-                        tell(Frame(side, kind, at_ns, message.data))
                         until_timed -= 1
                         if not until_timed:
                             until_timed = _TIMED_FRAMES
                             self._meter.delayed(Part.FRAME, read_clock_ns() - at_ns)
+                        tell(Frame(side, kind, at_ns, message.data))
                     if gate is not None and gate.is_over():
                         return _Closed(None, is_ours=True)
             elif message.type is WSMsgType.CLOSE:

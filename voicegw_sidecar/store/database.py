@@ -41,8 +41,10 @@ T = TypeVar("T")
 class Store:
     """An open database. Make it with `open_store`; `close` it."""
 
-    def __init__(self, path: Path, writer: Writer, lock_fd: int, schema: int, node_id: str) -> None:
+    def __init__(self, path: Path, writer: Writer, lock_fd: int, schema: int, node_id: str, ids: IdSource) -> None:
         self.path = path
+        self.ids = ids
+        """Makes the ids of all rows, which sort as they were made, whatever the clock did."""
         self.schema = schema
         self.node_id = node_id
         self._writer = writer
@@ -146,7 +148,8 @@ def open_store(path: Path, zone: tzinfo, wall_ns: int, price: Callable[[Exchange
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "normal")
         schema = migrate(connection)
-        node_id = _node_id(connection, wall_ns)
+        ids = _ids(connection)
+        node_id = _node_id(connection, ids, wall_ns)
         _close_interrupted(connection, node_id, zone, price)
     except apsw.Error as error:
         os.close(lock_fd)
@@ -159,7 +162,7 @@ def open_store(path: Path, zone: tzinfo, wall_ns: int, price: Callable[[Exchange
         raise
     writer = Writer(connection, node_id, zone)
     writer.start()
-    return Store(path, writer, lock_fd, schema, node_id)
+    return Store(path, writer, lock_fd, schema, node_id, ids)
 
 
 def open_for_reading(path: Path) -> apsw.Connection:
@@ -215,11 +218,20 @@ def _lock(path: Path) -> int:
     return lock_fd
 
 
-def _node_id(connection: apsw.Connection, wall_ns: int) -> str:
+def _ids(connection: apsw.Connection) -> IdSource:
+    """Return a source that goes on after the ids there are."""
+    ids = IdSource()
+    for table, column in (("exchange", "id"), ("session", "uid"), ("membership", "id"), ("audit", "id")):
+        greatest = connection.execute(f"SELECT max({column}) FROM {table}").fetchall()[0][0]  # noqa: S608 - constants
+        ids.start_after(str(greatest))
+    return ids
+
+
+def _node_id(connection: apsw.Connection, ids: IdSource, wall_ns: int) -> str:
     found = connection.execute("SELECT id FROM node").fetchone()
     if found is not None:
         return str(found[0])
-    node_id = IdSource().next(wall_ns)
+    node_id = ids.next(wall_ns)
     connection.execute("INSERT INTO node (id, created_ns) VALUES (?, ?)", (node_id, wall_ns))
     return node_id
 

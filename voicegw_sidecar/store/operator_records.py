@@ -142,7 +142,7 @@ def end_purge(row: PurgeRow) -> Statement:
     return "DELETE FROM purge WHERE project = ? AND until_id = ?", (row.project, row.until_id)
 
 
-PURGE_ROWS = 500
+PURGE_ROWS = 100
 """Rows that one statement of a purge removes at most: the writer has calls' rows to write in between."""
 
 
@@ -152,12 +152,18 @@ def purge_statements(row: PurgeRow) -> tuple[Statement, ...]:
     To be repeated until nothing is left; what was spent on which day stays.
     """
     some = (row.project, row.until_id, PURGE_ROWS)
+    # of turns as many as of the others: a session may have thousands
+    turns = (
+        'SELECT t.session_uid, t."index" FROM session AS s JOIN turn AS t ON t.session_uid = s.uid '
+        "WHERE s.project = ? AND s.uid < ? AND s.ended_ns IS NOT NULL ORDER BY s.uid LIMIT ?"
+    )
+    has_turns = "EXISTS (SELECT 1 FROM turn WHERE session_uid = uid)"
     sessions = "SELECT uid FROM session WHERE project = ? AND uid < ? AND ended_ns IS NOT NULL ORDER BY uid LIMIT ?"
     exchanges = "SELECT id FROM exchange WHERE project = ? AND id < ? AND status <> 'open' ORDER BY id LIMIT ?"
     return (
         ("DELETE FROM latency_observations WHERE project_id = ?", (row.project,)),
-        (f"DELETE FROM turn WHERE session_uid IN ({sessions})", some),  # noqa: S608 - constants
-        (f"DELETE FROM session WHERE uid IN ({sessions})", some),  # noqa: S608
+        (f'DELETE FROM turn WHERE (session_uid, "index") IN ({turns})', some),  # noqa: S608 - constants
+        (f"DELETE FROM session WHERE uid IN ({sessions}) AND NOT {has_turns}", some),  # noqa: S608
         (f"DELETE FROM membership WHERE exchange_id IN ({exchanges})", some),  # noqa: S608
         (f"DELETE FROM counted_job WHERE exchange_id IN ({exchanges})", some),  # noqa: S608
         (f"DELETE FROM exchange WHERE id IN ({exchanges})", some),  # noqa: S608

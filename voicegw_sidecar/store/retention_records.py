@@ -21,13 +21,19 @@ def forget_exchanges(ids: Sequence[str]) -> tuple[Statement, ...]:
     )
 
 
+def forget_turns(turns: Sequence[tuple[str, int]]) -> tuple[Statement, ...]:
+    """Remove turns, by their session and index."""
+    these = msgspec.json.encode(turns).decode()
+    pairs = "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+    return ((f'DELETE FROM turn WHERE (session_uid, "index") IN ({pairs})', (these,)),)  # noqa: S608 - constants
+
+
 def forget_sessions(uids: Sequence[str]) -> tuple[Statement, ...]:
-    """Remove sessions that are closed, and their turns."""
+    """Remove sessions that are closed and have no turns any more."""
     these = (_listed(uids),)
-    return (
-        (f"DELETE FROM turn WHERE session_uid IN {_THESE}", these),  # noqa: S608
-        (f"DELETE FROM session WHERE uid IN {_THESE} AND ended_ns IS NOT NULL", these),  # noqa: S608
-    )
+    has_turns = "EXISTS (SELECT 1 FROM turn WHERE session_uid = uid)"
+    where = f"uid IN {_THESE} AND ended_ns IS NOT NULL AND NOT {has_turns}"
+    return ((f"DELETE FROM session WHERE {where}", these),)  # noqa: S608 - constants
 
 
 def _listed(ids: Sequence[str]) -> str:

@@ -78,6 +78,11 @@ def lone_span(exchange: ExchangeRow) -> Span:
     return _exchange_span(exchange, _trace_id(exchange.id), None, None)
 
 
+def late_span(exchange: ExchangeRow, session_uid: str) -> Span:
+    """Return the span of an exchange that ended after its session was traced, for that session's trace."""
+    return _exchange_span(exchange, _trace_id(session_uid), _span_id(session_uid), exchange.session_id)
+
+
 def _session_attributes(row: SessionRow) -> dict[str, Attribute]:
     found: dict[str, Attribute | None] = {
         "gen_ai.conversation.id": row.id,

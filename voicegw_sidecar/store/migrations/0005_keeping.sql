@@ -8,6 +8,7 @@ CREATE TABLE alert (
     project TEXT NOT NULL,
     day TEXT NOT NULL,
     percent INTEGER NOT NULL,
+    limit_nanousd INTEGER NOT NULL, -- of a budget that was changed in between people are told anew
     delivered_ns INTEGER NOT NULL,
-    PRIMARY KEY (project, day, percent)
+    PRIMARY KEY (project, day, percent, limit_nanousd)
 ) STRICT, WITHOUT ROWID;

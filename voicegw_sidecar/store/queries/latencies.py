@@ -17,7 +17,7 @@ from voicegw_sidecar.terms import Modality
 _ROLL_UP = """
 WITH seen AS (
     SELECT project, modality, provider, coalesce(model, '') AS model, first_ms FROM exchange
-    WHERE id >= :first_id AND id < :last_id AND status = 'ok' AND first_ms IS NOT NULL
+    WHERE id >= :first_id AND status = 'ok' AND first_ms IS NOT NULL
       AND modality IN ('stt', 'llm', 'tts')
 ), keyed AS (
     SELECT * FROM seen WHERE model <> '' UNION ALL SELECT project, modality, provider, '', first_ms FROM seen
@@ -37,15 +37,18 @@ FROM placed GROUP BY project, modality, provider, model
 """
 
 
-def roll_up(connection: apsw.Connection, first_id: str, last_id: str) -> list[ObservationRow]:
-    """Summarise the successful exchanges with ids from ``first_id`` up to ``last_id``."""
+def roll_up(connection: apsw.Connection, first_id: str) -> list[ObservationRow]:
+    """Summarise the successful exchanges with ids from ``first_id`` on.
+
+    To the newest there is: after the clock was ahead for a while, ids of now are of then.
+    """
     return [
         ObservationRow(
             project=str(project), provider=str(provider), model=str(model), modality=Modality(str(modality)),
             p50_ms=_between(*middle), p95_ms=_between(*late), sample_count=int(count),
         )
         for project, provider, model, modality, count, *rest in connection.execute(
-            _ROLL_UP, {"first_id": first_id, "last_id": last_id}
+            _ROLL_UP, {"first_id": first_id}
         )
         for middle, late in ((rest[:3], rest[3:]),)
     ]  # fmt: skip

@@ -25,6 +25,18 @@ def expired_exchanges(connection: apsw.Connection, after_id: str, before_id: str
     return Expired([id_ for id_, is_needed in rows if not is_needed], rows[-1][0] if rows else None)
 
 
+def expired_turns(
+    connection: apsw.Connection, after_uid: str, before_uid: str, before_ns: int, limit: int
+) -> list[tuple[str, int]]:
+    """Find turns of expired sessions from one session on: its uid and the turn's index, in order."""
+    query = (
+        'SELECT t.session_uid, t."index" FROM session AS s JOIN turn AS t ON t.session_uid = s.uid '
+        'WHERE s.uid >= ? AND s.uid < ? AND s.ended_ns < ? ORDER BY s.uid, t."index" LIMIT ?'
+    )
+    rows = connection.execute(query, (after_uid, before_uid, before_ns, limit))
+    return [(str(uid), int(str(index))) for uid, index in rows]
+
+
 def expired_sessions(
     connection: apsw.Connection, after_uid: str, before_uid: str, before_ns: int, limit: int
 ) -> Expired:
