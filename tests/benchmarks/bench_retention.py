@@ -1,6 +1,6 @@
 """What calls lose while old rows are removed from a large database, and how long one batch takes the writer.
 
-    python tests/benchmarks/bench_retention.py [--database FILE] [--seconds 10] [--pairs 3]
+    python -m tests.benchmarks.bench_retention [--database FILE] [--seconds 10] [--pairs 3]
 
 A sidecar is started in turn with nothing to remove and with almost everything, on the database of ``bench_pages.py``,
 and called 100 times a second. One core runs the sidecar, another the load and the provider. Loopback only, bounded in

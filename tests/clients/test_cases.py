@@ -21,7 +21,7 @@ from voicegw_sidecar.providers import BY_ID
 from voicegw_sidecar.terms import CostSource, Status
 
 pytestmark = pytest.mark.timeout(600)  # the first to ask waits for all of a client's retries
-AT_ONCE = 3  # clients wait for retries most of the time
+AT_ONCE = 2  # clients wait for retries most of the time
 PROVIDERS_PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
 CASES = {case.name: (module, case) for module in MODULES for case in module.CASES}
 FAILED = {Status.UPSTREAM_ERROR, Status.PARTIAL, Status.CANCELLED}

@@ -1,7 +1,7 @@
 """Rows older than ``storage.retention_days``, removed a few at a time between the rows of calls that are under way.
 
-A call's last piece waits for its row, so what is removed at once must be little: `BATCH_ROWS` take the writer about a
-millisecond (docs/performance.md). What was spent stays in the daily totals, and so does the log of changes.
+A call's last piece waits for its row, so what is removed at once must be little: `BATCH_ROWS` take the writer a third
+of a millisecond (docs/performance.md). What was spent stays in the daily totals, and so does the log of changes.
 """
 
 from __future__ import annotations
