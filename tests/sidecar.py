@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from voicegw_sidecar.serve import Running
 from voicegw_sidecar.store.queries.exchanges import Filter, exchanges
@@ -96,3 +98,20 @@ async def send_raw(url: str, data: bytes) -> tuple[asyncio.StreamReader, asyncio
     writer.write(data)
     await writer.drain()
     return reader, writer
+
+
+@asynccontextmanager
+async def echoing_sockets() -> AsyncIterator[str]:
+    """A provider whose every WebSocket sends back each text it gets; yields its base URL."""
+
+    async def echo(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(message.data)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", echo)
+    async with TestServer(app) as server:
+        yield str(server.make_url("")).rstrip("/")

@@ -11,7 +11,7 @@ import pytest
 from tests.api.test_api import upstream
 from tests.api.test_sessions import CHAT, ROUTED, call, post
 from tests.conftest import StartSidecar
-from tests.sidecar import Sidecar, raw_server, read_request
+from tests.sidecar import Sidecar, echoing_sockets, raw_server, read_request
 from voicegw_sidecar import tasks
 from voicegw_sidecar.drain import drain, is_under_way
 
@@ -102,22 +102,7 @@ async def test_what_does_not_end_is_cut_off(
 
 
 async def test_sockets_count_as_much_as_requests(start_sidecar: StartSidecar) -> None:
-    from aiohttp import web
-    from aiohttp.test_utils import TestServer
-
-    async def echo(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        async for message in socket:
-            await socket.send_str(message.data)
-        return socket
-
-    app = web.Application()
-    app.router.add_get("/{tail:.*}", echo)
-    async with (
-        TestServer(app) as server,
-        start_sidecar(ROUTED, deepgram=str(server.make_url("")).rstrip("/")) as sidecar,
-    ):
+    async with echoing_sockets() as url, start_sidecar(ROUTED, deepgram=url) as sidecar:
         async with sidecar.http.ws_connect(f"{sidecar.url}/p/acme/s/call-1/deepgram/v1/listen") as socket:
             over = draining(sidecar)
             await asyncio.sleep(0.1)

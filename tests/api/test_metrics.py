@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.api.test_api import PROJECTS, one_call, upstream
 from tests.api.test_sessions import ROUTED, post
 from tests.conftest import StartSidecar
-from tests.sidecar import Sidecar, raw_server
+from tests.sidecar import Sidecar, echoing_sockets, raw_server
 from tests.test_reload import rewrite
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -129,19 +129,7 @@ async def test_with_a_key_configured_it_needs_one(start_sidecar: StartSidecar) -
 
 
 async def test_sockets_are_counted_and_some_of_their_frames_timed(start_sidecar: StartSidecar) -> None:
-    from aiohttp import web
-    from aiohttp.test_utils import TestServer
-
-    async def echo(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        async for message in socket:
-            await socket.send_str(message.data)
-        return socket
-
-    app = web.Application()
-    app.router.add_get("/{tail:.*}", echo)
-    async with TestServer(app) as server, start_sidecar(deepgram=str(server.make_url("")).rstrip("/")) as sidecar:
+    async with echoing_sockets() as url, start_sidecar(deepgram=url) as sidecar:
         async with sidecar.http.ws_connect(f"{sidecar.url}/deepgram/v1/listen") as socket:
             for _ in range(40):
                 await socket.send_str('{"type":"KeepAlive"}')
