@@ -123,9 +123,10 @@ class OwnSidecar:
     def hurry(self) -> None:
         """Tell it to stop; a second time it does not wait for what still runs."""
         if self._process is not None and not self.has_ended:
-            # by another signal the second time: the same one, at once, would be taken for an echo of the first
-            self._process.send_signal(signal.SIGINT if self._is_told else signal.SIGTERM)
-            self._is_told = True
+            # by another signal the second time: the same one, at once, would be taken for an echo of the first; noted
+            # before it is sent, for a signal of ours may come in between and tell it again
+            number, self._is_told = signal.SIGINT if self._is_told else signal.SIGTERM, True
+            self._process.send_signal(number)
 
     def stop(self) -> None:
         """Tell it to stop, and wait until it has: what still runs is finished first, within its drain limit."""
