@@ -88,6 +88,8 @@ class Alerts:
                         logger.warning("a budget alert could not be delivered", extra={"reason": reason})
                     self._trouble = reason
                     pause_s, self._retry_s = self._retry_s, min(self._retry_s * 2, RETRY_LAST_S)
+                else:
+                    self._retry_s = RETRY_FIRST_S
                 await asyncio.sleep(pause_s)
 
     async def _look(self, http: aiohttp.ClientSession) -> None:
@@ -117,7 +119,6 @@ class Alerts:
             self._runtime.metrics.alerted(is_delivered=False)
             raise
         self._runtime.metrics.alerted(is_delivered=True)
-        self._retry_s = RETRY_FIRST_S
         if self._trouble is not None:
             logger.info("budget alerts are delivered again")
             self._trouble = None

@@ -43,9 +43,9 @@ async def _reload(runtime: Runtime, read: Callable[[], Loaded]) -> None:
         logger.error("configuration refused, the running one stays", extra={"reason": error.message})
         return
     config, waiting = running_with(old, loaded.config)
+    changes = await asyncio.to_thread(differences, old, config)
     rows = list(runtime.managed.values())
     runtime.judged = await asyncio.to_thread(judge, rows, config, loaded.environ)
-    changes = await asyncio.to_thread(differences, old, config)
     runtime.config_error = None
     runtime.waiting_for_restart = waiting
     runtime.loaded = replace(loaded, config=config)

@@ -188,7 +188,7 @@ async def test_what_ends_after_its_session_was_closed_joins_its_trace(
 
 
 async def test_a_row_that_waits_for_the_disk_is_traced_once_it_is_written(
-    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("voicegw_sidecar.tracing.traces.ATTEMPTS", 1000)
     async with raw_server(upstream) as url, collector(monkeypatch) as found:
@@ -199,6 +199,7 @@ async def test_a_row_that_waits_for_the_disk_is_traced_once_it_is_written(
                 await response.read()
             await asyncio.sleep(0.6)  # twice as long as an exchange by itself waits here
             assert found.asked == 0
+            assert "traces are taken again" not in caplog.messages
             holder.execute("ROLLBACK")
             holder.close()
             [[span]] = await found.after(1)

@@ -24,10 +24,8 @@ _BETWEEN_S, _LOOK_S, _RUNNING_S = 0.02, 0.25, 1.0
 
 async def keep_purging(runtime: Runtime) -> None:
     """Carry out every purge that is due, those of earlier runs first; until it is cancelled."""
-    runtime.purges[:] = [
-        *runtime.purges,
-        *(row for row in await runtime.store.read(purges) if row not in runtime.purges),
-    ]
+    found = await runtime.store.read(purges)
+    runtime.purges += [row for row in found if row not in runtime.purges]  # some may have become due meanwhile
     while True:
         pause_s = _LOOK_S
         for row in list(runtime.purges):

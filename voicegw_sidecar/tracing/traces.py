@@ -96,7 +96,10 @@ class Traces:
             pause_s = _LOOK_S
             await self._use_endpoint()
             while self._exporter is not None and (waiting := self._due()) is not None:
-                if await self._export(waiting) is not _Result.DONE:
+                result = await self._export(waiting)
+                if result is _Result.NOT_WRITTEN and isinstance(waiting.what, Lone):
+                    continue  # it is due again later, and holds up no other
+                if result is not _Result.DONE:
                     pause_s, self._retry_s = self._retry_s, min(self._retry_s * 2, RETRY_LAST_S)
                     break
                 self._retry_s = RETRY_FIRST_S
@@ -117,8 +120,9 @@ class Traces:
             self._exporter.close()
 
     async def _send_rest(self) -> None:
-        while self._exporter is not None and (waiting := self._oldest()) is not None:
-            if await self._export(waiting) is not _Result.DONE:
+        for _ in range(len(self._sessions) + len(self._lone)):
+            waiting = self._oldest()
+            if self._exporter is None or waiting is None or await self._export(waiting) is _Result.NOT_TAKEN:
                 return
 
     def _put(self, queue: deque[Waiting], waiting: Waiting) -> None:
@@ -163,13 +167,7 @@ class Traces:
             result = await self._try(waiting.what)
         finally:  # also where the end of the sidecar comes in between
             if result is not _Result.DONE:
-                self._put_back(waiting)
-        if (result is _Result.NOT_TAKEN) != self._is_in_trouble:
-            self._is_in_trouble = not self._is_in_trouble
-            if self._is_in_trouble:
-                logger.warning("the collector does not take traces")
-            else:
-                logger.info("traces are taken again")
+                self._put_back(waiting, is_written=result is _Result.NOT_TAKEN)
         return result
 
     async def _try(self, what: SessionRow | Lone) -> _Result:
@@ -181,19 +179,32 @@ class Traces:
             return _Result.NOT_WRITTEN
         if spans is None:
             return _Result.NOT_WRITTEN
+        if not spans:
+            return _Result.DONE
         exporter = self._exporter
-        if spans and not await _on_a_thread(lambda: exporter.export(spans)):
-            return _Result.NOT_TAKEN
-        if spans:
-            self._runtime.metrics.traced("exported")
-        return _Result.DONE
+        is_taken = await _on_a_thread(lambda: exporter.export(spans))
+        self._note(is_taken=is_taken)
+        return _Result.DONE if is_taken else _Result.NOT_TAKEN
 
-    def _put_back(self, waiting: Waiting) -> None:
+    def _note(self, *, is_taken: bool) -> None:
+        """Count what is taken, and tell the log once that nothing is, and once that it is again."""
+        if is_taken:
+            self._runtime.metrics.traced("exported")
+        if is_taken and self._is_in_trouble:
+            logger.info("traces are taken again")
+        elif not is_taken and not self._is_in_trouble:
+            logger.warning("the collector does not take traces")
+        self._is_in_trouble = not is_taken
+
+    def _put_back(self, waiting: Waiting, *, is_written: bool) -> None:
         waiting.attempts += 1
-        if waiting.attempts < ATTEMPTS:
+        if waiting.attempts >= ATTEMPTS:
+            self._runtime.metrics.traced("failed")
+        elif is_written or not isinstance(waiting.what, Lone):
             (self._lone if isinstance(waiting.what, Lone) else self._sessions).appendleft(waiting)
         else:
-            self._runtime.metrics.traced("failed")
+            waiting.due_ns = self._runtime.clock.monotonic_ns() + round(LONE_AFTER_S * NS_PER_S)
+            self._lone.append(waiting)
 
 
 async def _on_a_thread(work: Callable[[], T]) -> T:
