@@ -32,3 +32,13 @@ def test_other_texts_are_not_ids() -> None:
     assert is_exchange_id(IdSource().next(NOW_NS))
     for text in ("", "1", "not-an-id", str(uuid.uuid4())):
         assert not is_exchange_id(text)
+
+
+def test_ids_go_on_after_the_greatest_there_is_and_ignore_what_is_none() -> None:
+    ahead = IdSource().next(2_000_000_000 * 10**9)
+    source = IdSource()
+    for other in (ahead, "None", "no id", "ffffffff-ffff-ffff-ffff-ffffffffffff", IdSource().next(10**18)):
+        source.start_after(other)
+    made = [source.next(1_700_000_000 * 10**9) for _ in range(3)]
+    assert [ahead, *made] == sorted([ahead, *made])
+    assert all(is_exchange_id(one) for one in made)

@@ -6,7 +6,6 @@ the millisecond and 62 random bits, so ids of one process sort as they were made
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import uuid
@@ -23,8 +22,11 @@ class IdSource:
         self._random = random.Random(os.urandom(32))  # noqa: S311
 
     def start_after(self, id_: str) -> None:
-        """Make no id that sorts before one that was made earlier, by a clock that may have been ahead."""
-        with contextlib.suppress(ValueError):
+        """Make no id that sorts before one that was made earlier, by a clock that may have been ahead.
+
+        What is no id of ours is ignored: a row that another program wrote must not stop the making of ids.
+        """
+        if is_exchange_id(id_):
             value = uuid.UUID(id_).int
             self._last_tick = max(self._last_tick, (value >> 80) << _COUNTER_BITS | (value >> 64) & 0xFFF)
 
