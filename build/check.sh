@@ -65,16 +65,19 @@ executable() { # built, tried by itself, by real clients and in a bare root
     "$bin/python" -m pytest tests/build
 }
 
-beside() { # beside NAME: start a part that runs beside the tests
-    "$1" > ".cache/$1.txt" 2>&1 &
-    parts[$1]=$!
+one_by_one() { # one_by_one NAME...: these parts, each with its output and its verdict in files
+    local part verdict
+    for part in "$@"; do
+        verdict=0
+        "$part" > ".cache/$part.txt" 2>&1 || verdict=$?
+        echo "$verdict" > ".cache/$part.verdict"
+    done
 }
 
-joined() { # joined NAME: wait for such a part; its output, and its verdict
-    local verdict=0
-    wait "${parts[$1]}" || verdict=$?
+joined() { # joined NAME: wait for what runs beside the tests; a part's output, and its verdict
+    wait "$lane" || true
     cat ".cache/$1.txt"
-    return "$verdict"
+    return "$(cat ".cache/$1.verdict")"
 }
 
 mkdir -p .cache
@@ -84,11 +87,13 @@ stage "programs" programs
 stage "lint" lint
 stage "types" "$bin/mypy"
 stage "layers" "$bin/lint-imports" --no-cache
-declare -A parts=()
-trap 'kill "${parts[@]}" 2> /dev/null || true' EXIT # a trap that fails would fail the check
-beside clients
-beside executable
-beside coverage # needs a processor and nothing else, which the others leave one of
+rm -f .cache/*.verdict
+set -m # a process group of its own, which ends with the check
+# one after the other and beside the tests, so that two processors have two things to do: clients have time limits of
+# their own, and repeat what takes longer on a machine that is busier than theirs
+one_by_one clients executable coverage & lane=$!
+set +m
+trap 'kill -- "-$lane" 2> /dev/null || true' EXIT # a trap that fails would fail the check
 stage "tests" "$bin/python" -m pytest --ignore tests/wire --ignore tests/dialects --ignore tests/providers --ignore tests/meter \
     --ignore tests/ledger --ignore tests/routing --ignore tests/stitching --ignore tests/test_estimate.py \
     --ignore tests/clients --ignore tests/sessions --ignore tests/build "$@"
