@@ -16,7 +16,7 @@ from voicegw_sidecar.errors import BadRequest, NotFound, UnknownProvider
 from voicegw_sidecar.providers.base import Provider
 
 _PROJECT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+SESSION_IDS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 _SLASHES = re.compile(r"/{2,}")
 UNIFIED = "v1"
 """Stands for the provider where a call is for a unified endpoint: the sidecar chooses who serves it."""
@@ -46,7 +46,7 @@ class Target(Struct, frozen=True):
 
 def is_session_id(text: str) -> bool:
     """Say whether a text can be the id that an agent gives a session."""
-    return _SESSION_ID.fullmatch(text) is not None
+    return SESSION_IDS.fullmatch(text) is not None
 
 
 def parse(
@@ -66,7 +66,7 @@ def parse(
         raise BadRequest(f"project: found {_shown(project)}, expected a project id: lower-case letters, digits, - or _")
     if session_id is None:
         session_id = next((headers[name] for name in _SESSION_HEADERS if headers.get(name)), None)
-    if session_id is not None and _SESSION_ID.fullmatch(session_id) is None:
+    if session_id is not None and SESSION_IDS.fullmatch(session_id) is None:
         raise BadRequest(f"session: found {_shown(session_id)}, expected up to 64 of letters, digits and _ . : -")
     call = _Call(method, is_socket, headers.get("user-agent", ""), query)
     unified = _unified(path, providers, call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -83,6 +84,64 @@ async def test_rosters_and_limits_are_shown(start_sidecar: StartSidecar) -> None
         }  # fmt: skip
         assert (await get(sidecar, "/api/routing?project=nope"))[0] == 404
         assert (await get(sidecar, "/api/routing?window=1"))[0] == 400
+
+
+async def test_a_route_is_simulated_as_the_command_line_does(start_sidecar: StartSidecar) -> None:
+    async with start_sidecar(f"default_project: tight\n{ROUTED}") as sidecar:
+        code, out, _ = await run("route", "simulate", "acme", "--json", "--config", str(sidecar.config))
+        status, found = await get(sidecar, "/api/routing/simulate?project=acme")
+        assert (code, status, found) == (0, 200, json.loads(out))
+        assert found["route"]["stt"] == {
+            "provider": "deepgram", "model": "nova-3", "predicted_ms": 250, "source": "baseline", "samples": 0,
+            "reason": found["route"]["stt"]["reason"],
+        }  # fmt: skip
+        assert all(leg["reason"] for leg in found["route"].values())
+        code, out, _ = await run(
+            "route", "simulate", "acme", "--llm", "openai/gpt-4.1-mini", "--json", "--config", str(sidecar.config)
+        )
+        status, chosen = await get(sidecar, "/api/routing/simulate?project=acme&llm=openai/gpt-4.1-mini")
+        assert (code, status, chosen) == (0, 200, json.loads(out))
+        assert (chosen["route"]["llm"]["model"], chosen["predicted_ms"]) == ("gpt-4.1-mini", 700)
+        _, tight = await get(sidecar, "/api/routing/simulate")
+        assert (tight["project"], tight["budget_ms"], tight["budget_overrun"]) == ("tight", 479, True)
+        assert (await get(sidecar, "/v1/sessions"))[1]["sessions"] == [], "nothing was opened"
+
+
+async def test_a_simulation_never_explores(start_sidecar: StartSidecar) -> None:
+    adaptive = ROUTED.replace("budget_ms: 1200", "budget_ms: 1200\n      policy: adaptive")
+    async with start_sidecar(adaptive) as sidecar:
+        answers = [await get(sidecar, "/api/routing/simulate?project=acme") for _ in range(50)]
+        assert answers == answers[:1] * 50
+        assert answers[0][1]["route"]["llm"]["provider"] == "groq"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code", "named"),
+    [
+        ("project=nope", 404, "unknown_project", "nope"),
+        ("project=acme&llm=anthropic", 409, "no_route", "groq, openai"),
+        ("project=strict", 409, "no_route", "479"),
+        ("project=bare", 409, "no_route", "rosters.stt is empty"),
+        ("", 409, "no_route", "projects.default.routing.rosters.stt is empty"),
+        ("project=acme&stt=deepgram/", 400, "bad_request", "stt"),
+        ("project=acme&tts=", 400, "bad_request", "tts"),
+        ("project=acme&sst=deepgram", 400, "bad_request", "stt"),
+    ],
+)
+async def test_a_simulation_is_refused_as_a_session_is(
+    start_sidecar: StartSidecar, query: str, status: int, code: str, named: str
+) -> None:
+    async with start_sidecar(ROUTED) as sidecar:
+        found, answer = await get(sidecar, f"/api/routing/simulate?{query}")
+        assert (found, answer["error"]["code"]) == (status, code)
+        assert named in answer["error"]["message"]
+
+
+async def test_a_viewer_may_simulate(start_sidecar: StartSidecar) -> None:
+    async with start_sidecar(f"auth: {{api_keys: [key-a], viewer_keys: [key-v]}}\n{ROUTED}") as sidecar:
+        path = "/api/routing/simulate?project=acme"
+        assert (await get(sidecar, path))[0] == 401
+        assert (await get(sidecar, path, Authorization="Bearer key-v"))[0] == 200
 
 
 async def test_rolled_up_at_the_end_and_known_at_the_next_start(start_sidecar: StartSidecar) -> None:

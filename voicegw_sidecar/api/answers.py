@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from voicegw_sidecar.access import Role
 from voicegw_sidecar.errors import SidecarError
@@ -58,7 +59,11 @@ class ErrorAnswer(Struct, frozen=True):
     error: ErrorDetail
 
 
-def answer(body: Struct | list[Struct] | dict[str, object], status: int = 200) -> web.Response:
+IsoUtc = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+"""A moment as `iso_utc` words it."""
+
+
+def answer(body: object, status: int = 200) -> web.Response:
     """Encode a body as JSON; never cached, since figures change."""
     return web.Response(
         status=status,
@@ -90,7 +95,7 @@ def error_answer(error: SidecarError) -> web.Response:
     return response
 
 
-def iso_utc(wall_ns: int) -> str:
+def iso_utc(wall_ns: int) -> IsoUtc:
     """Return a moment as ISO 8601 in UTC, to the millisecond."""
     moment = datetime.fromtimestamp(wall_ns // NS_PER_S, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{wall_ns % NS_PER_S // 1_000_000:03d}Z"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 from msgspec import Struct
 
-from voicegw_sidecar.api.answers import RUNTIME, VISITOR, answer
-from voicegw_sidecar.api.body import json_object
+from voicegw_sidecar.api.answers import RUNTIME, VISITOR
+from voicegw_sidecar.api.body import FileBody, SettingsBody
+from voicegw_sidecar.api.described import described
 from voicegw_sidecar.api.parameters import Parameters
-from voicegw_sidecar.api.upload import read_form
+from voicegw_sidecar.api.shapes import brand_changes
 from voicegw_sidecar.branding.logo import LIMIT_BYTES
 from voicegw_sidecar.brands import Brand, logo_url
-from voicegw_sidecar.errors import BadRequest
+from voicegw_sidecar.errors import BadRequest, StoreFailed, TooLarge, UnknownProject
 from voicegw_sidecar.operating import brands
 
 
@@ -30,39 +33,44 @@ class BrandingAnswer(Struct, frozen=True):
     branding: BrandView
 
 
-async def show(request: web.Request) -> web.Response:
+@described("The brand in force.", id_of="project", answers=BrandingAnswer, refuses=(UnknownProject,))
+async def show(request: web.Request, asked: Parameters) -> BrandingAnswer:
     """``GET /api/projects/{id}/branding``"""
-    Parameters(request)
     runtime = request.app[RUNTIME]
     project = runtime.catalog.project(request.match_info["id"])
     return _answer(project.id, runtime.brands.of(project))
 
 
-async def merge(request: web.Request) -> web.Response:
-    """``POST /api/projects/{id}/branding``: set what is named; null clears one field"""
-    Parameters(request)
-    project_id, changes = request.match_info["id"], await json_object(request)
+@described(
+    "Set what is named of a brand; null clears one field.", id_of="project", body=SettingsBody(brand_changes),
+    answers=BrandingAnswer, refuses=(UnknownProject, StoreFailed),
+)  # fmt: skip
+async def merge(request: web.Request, asked: Parameters, changes: dict[str, Any]) -> BrandingAnswer:
+    """``POST /api/projects/{id}/branding``"""
+    project_id = request.match_info["id"]
     return _answer(project_id, await brands.merge(request.app[RUNTIME], request[VISITOR].actor, project_id, changes))
 
 
-async def clear(request: web.Request) -> web.Response:
-    """``DELETE /api/projects/{id}/branding``: back to the configuration file's, if any"""
-    Parameters(request)
+@described(
+    "Go back to the configuration file's brand, if any.", id_of="project", answers=BrandingAnswer,
+    refuses=(UnknownProject, StoreFailed),
+)  # fmt: skip
+async def clear(request: web.Request, asked: Parameters) -> BrandingAnswer:
+    """``DELETE /api/projects/{id}/branding``"""
     project_id = request.match_info["id"]
     return _answer(project_id, await brands.clear(request.app[RUNTIME], request[VISITOR].actor, project_id))
 
 
-async def set_logo(request: web.Request) -> web.Response:
-    """``POST /api/projects/{id}/branding/logo``: multipart, the image in the field ``file``"""
-    Parameters(request)
+@described(
+    "Set the logo.", id_of="project", body=FileBody("file", "a PNG or SVG image", LIMIT_BYTES),
+    answers=BrandingAnswer, refuses=(UnknownProject, BadRequest, TooLarge, StoreFailed),
+)  # fmt: skip
+async def set_logo(request: web.Request, asked: Parameters, file: bytes) -> BrandingAnswer:
+    """``POST /api/projects/{id}/branding/logo``"""
     runtime, project_id = request.app[RUNTIME], request.match_info["id"]
-    runtime.catalog.project(project_id)
-    file = (await read_form(request, LIMIT_BYTES)).files.get("file")
-    if file is None:
-        raise BadRequest("file: found nothing, expected a PNG or SVG image in the form field file")
     return _answer(project_id, await brands.set_logo(runtime, request[VISITOR].actor, project_id, file))
 
 
-def _answer(project_id: str, brand: Brand) -> web.Response:
+def _answer(project_id: str, brand: Brand) -> BrandingAnswer:
     shown = BrandView(brand.product_name, brand.accent_color, logo_url(project_id, brand))
-    return answer(BrandingAnswer(project_id, shown))
+    return BrandingAnswer(project_id, shown)

@@ -6,8 +6,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from voicegw_sidecar.api.answers import RUNTIME, answer, iso_utc
-from voicegw_sidecar.api.parameters import Parameters
+from voicegw_sidecar.api.answers import RUNTIME, IsoUtc, iso_utc
+from voicegw_sidecar.api.described import described
+from voicegw_sidecar.api.parameters import BEFORE, LIMIT, PROJECT, Parameters
+from voicegw_sidecar.errors import StoreFailed, UnknownProject
 from voicegw_sidecar.store.queries.operators import changes as listed_changes
 
 
@@ -15,7 +17,7 @@ class ChangeEntry(Struct, frozen=True):
     """One change; ``before`` and ``after`` are what there was and is, null where there was nothing."""
 
     id: str
-    at: str
+    at: IsoUtc
     actor: str
     action: str
     project: str | None
@@ -30,16 +32,20 @@ class Changes(Struct, frozen=True):
     next: str | None
 
 
-async def changes(request: web.Request) -> web.Response:
-    """``GET /v1/changes?project=&before=&limit=``"""
-    parameters, runtime = Parameters(request, "project", "before", "limit"), request.app[RUNTIME]
-    project, before, limit = parameters.project(runtime), parameters.cursor("before"), parameters.limit()
+@described(
+    "Who changed what, newest first.", query=(PROJECT, BEFORE, LIMIT), answers=Changes,
+    refuses=(UnknownProject, StoreFailed),
+)  # fmt: skip
+async def changes(request: web.Request, asked: Parameters) -> Changes:
+    """``GET /v1/changes``"""
+    runtime = request.app[RUNTIME]
+    project, before, limit = asked.project(runtime), asked.read(BEFORE), asked.read(LIMIT)
     found = await runtime.store.read(listed_changes, project, before, limit)
     entries = [
         ChangeEntry(row.id, iso_utc(row.at_ns), row.actor, row.action, row.project, _raw(row.before), _raw(row.after))
         for row in found.rows
     ]
-    return answer(Changes(entries, found.next))
+    return Changes(entries, found.next)
 
 
 def _raw(text: str | None) -> msgspec.Raw | None:

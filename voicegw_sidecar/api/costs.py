@@ -7,14 +7,18 @@ from datetime import date, timedelta
 from aiohttp import web
 from msgspec import Struct
 
-from voicegw_sidecar.api.answers import RUNTIME, answer
-from voicegw_sidecar.api.parameters import Parameters
+from voicegw_sidecar.api.answers import RUNTIME
+from voicegw_sidecar.api.described import described
+from voicegw_sidecar.api.parameters import PROJECT, Choice, Parameters, Query, Whole
+from voicegw_sidecar.errors import StoreFailed, UnknownProject
 from voicegw_sidecar.ledger.calendar import period_days
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.store.queries import costs
 from voicegw_sidecar.terms import NANO_PER_USD
 
 PERIODS = ("today", "week", "month", "all")
+_PERIOD = Query("period", Choice(PERIODS), "today", "A calendar period in the configured time zone.")
+_DAYS = Query("days", Whole(1, 3660), 30, "How many days, today included.")
 
 
 class CostEntry(Struct, frozen=True):
@@ -38,11 +42,14 @@ class Costs(Struct, frozen=True):
     by_project: dict[str, CostEntry]
 
 
-async def period_costs(request: web.Request) -> web.Response:
-    """``GET /v1/costs?period=&project=``"""
-    parameters, runtime = Parameters(request, "period", "project"), request.app[RUNTIME]
-    period = parameters.choice("period", PERIODS) or "today"
-    return answer(await costs_of(runtime, period, parameters.project(runtime)))
+@described(
+    "What was spent in a calendar period.", query=(_PERIOD, PROJECT), answers=Costs,
+    refuses=(UnknownProject, StoreFailed),
+)  # fmt: skip
+async def period_costs(request: web.Request, asked: Parameters) -> Costs:
+    """``GET /v1/costs``"""
+    runtime = request.app[RUNTIME]
+    return await costs_of(runtime, asked.read(_PERIOD), asked.project(runtime))
 
 
 async def costs_of(runtime: Runtime, period: str, project: str | None) -> Costs:
@@ -70,11 +77,13 @@ def _entries(found: dict[str, costs.Entry]) -> dict[str, CostEntry]:
     return {name: CostEntry(entry.nanousd / NANO_PER_USD, entry.requests) for name, entry in found.items()}
 
 
-async def daily_costs(request: web.Request) -> web.Response:
-    """``GET /v1/costs/daily?project=&days=``"""
-    parameters, runtime = Parameters(request, "days", "project"), request.app[RUNTIME]
-    days = parameters.whole("days", 30, 1, 3660)
+@described(
+    "What each project spent on each day.", query=(PROJECT, _DAYS), answers=list[costs.DailyCost],
+    refuses=(UnknownProject, StoreFailed),
+)  # fmt: skip
+async def daily_costs(request: web.Request, asked: Parameters) -> list[costs.DailyCost]:
+    """``GET /v1/costs/daily``"""
+    runtime, days = request.app[RUNTIME], asked.read(_DAYS)
     _, today = period_days("today", runtime.clock.wall_ns(), runtime.zone)
     first = date.fromisoformat(today) - timedelta(days=days - 1)
-    found = await runtime.store.read(costs.daily, first.isoformat(), parameters.project(runtime))
-    return answer(list(found))
+    return await runtime.store.read(costs.daily, first.isoformat(), asked.project(runtime))

@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from voicegw_sidecar import __version__
 from voicegw_sidecar.api.answers import RUNTIME, answer
+from voicegw_sidecar.api.described import described
+from voicegw_sidecar.api.parameters import Parameters
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.terms import NS_PER_S
 
@@ -27,14 +29,19 @@ class Readiness(Struct, frozen=True):
     waiting_rows: int
 
 
-async def health(request: web.Request) -> web.Response:
+@described("Whether the process is alive.", answers=Health, query=None)
+async def health(request: web.Request, asked: Parameters) -> Health:
     """``GET /health``"""
     runtime = request.app[RUNTIME]
     uptime_s = (runtime.clock.monotonic_ns() - runtime.started_ns) / NS_PER_S
-    return answer(Health("ok", __version__, round(uptime_s, 3)))
+    return Health("ok", __version__, round(uptime_s, 3))
 
 
-async def ready(request: web.Request) -> web.Response:
+@described(
+    "Whether new work should be sent here; 503 only while starting, draining, or when rows can no longer wait.",
+    answers=Readiness, also={503: Readiness}, query=None,
+)  # fmt: skip
+async def ready(request: web.Request, asked: Parameters) -> web.Response:
     """``GET /ready``: 503 only while starting, draining, or when rows can no longer wait."""
     readiness = readiness_of(request.app[RUNTIME])
     return answer(readiness, 503 if readiness.status == "unready" else 200)

@@ -7,8 +7,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from voicegw_sidecar.api.answers import RUNTIME, encoded_answer, iso_utc, usd
-from voicegw_sidecar.api.parameters import Parameters
+from voicegw_sidecar.api.answers import RUNTIME, IsoUtc, encoded_answer, iso_utc, usd
+from voicegw_sidecar.api.described import described
+from voicegw_sidecar.api.parameters import BEFORE, LIMIT, PROJECT, Choice, Moment, Parameters, Query, Text
+from voicegw_sidecar.errors import StoreFailed, UnknownProject
 from voicegw_sidecar.store.queries import exchanges
 from voicegw_sidecar.store.records import ExchangeRow
 from voicegw_sidecar.terms import CostSource, FirstBasis, Modality, Status, Usage
@@ -18,7 +20,7 @@ class LogEntry(Struct, frozen=True):
     """One exchange; null is "not known", and ``usage`` leaves out what is not."""
 
     id: str
-    started_at: str
+    started_at: IsoUtc
     project: str
     session_id: str | None
     provider: str
@@ -44,19 +46,29 @@ class Logs(Struct, frozen=True):
     next: str | None
 
 
-async def logs(request: web.Request) -> web.Response:
-    """``GET /v1/logs?project=&modality=&session=&status=&from=&to=&before=&limit=``"""
-    parameters = Parameters(request, "project", "modality", "session", "status", "from", "to", "before", "limit")
+MODALITY = Query("modality", Choice(tuple(Modality)), None, "Only this kind of work.")
+STATUS = Query("status", Choice(tuple(Status)), None, "Only what ended so; `open` is listed only when asked for.")
+SESSION = Query("session", Text(), None, "Only what is of the session of this id.")
+_FROM = Query("from", Moment(), None, "Only what began then or later, in the years 1970 to 2200; UTC without a zone.")
+_TO = Query("to", Moment(), None, "Only what began before; as `from`.")
+
+
+@described(
+    "The exchanges, newest first.", query=(PROJECT, MODALITY, SESSION, STATUS, _FROM, _TO, BEFORE, LIMIT),
+    answers=Logs, refuses=(UnknownProject, StoreFailed),
+)  # fmt: skip
+async def logs(request: web.Request, asked: Parameters) -> web.Response:
+    """``GET /v1/logs``"""
     runtime = request.app[RUNTIME]
     wanted = exchanges.Filter(
-        project=parameters.project(runtime),
-        modality=parameters.choice("modality", [modality.value for modality in Modality]),
-        session_id=parameters.text("session"),
-        status=parameters.choice("status", [status.value for status in Status]),
-        from_ns=parameters.moment_ns("from"),
-        to_ns=parameters.moment_ns("to"),
-        before_id=parameters.exchange_id("before"),
-        limit=parameters.limit(),
+        project=asked.project(runtime),
+        modality=asked.read(MODALITY),
+        session_id=asked.read(SESSION),
+        status=asked.read(STATUS),
+        from_ns=asked.read(_FROM),
+        to_ns=asked.read(_TO),
+        before_id=asked.read(BEFORE),
+        limit=asked.read(LIMIT),
     )
     return encoded_answer(await runtime.store.read(_encoded, wanted))
 

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from voicegw_sidecar import __version__
 from voicegw_sidecar.api.answers import RELAY, RUNTIME
+from voicegw_sidecar.api.described import described
 from voicegw_sidecar.api.health import readiness_of
 from voicegw_sidecar.api.parameters import Parameters
 from voicegw_sidecar.budgets import Standing
@@ -43,9 +44,9 @@ class State(Struct, frozen=True):
     not_in_force: int
 
 
-async def metrics(request: web.Request) -> web.Response:
+@described("What was counted, and how things stand, as Prometheus text.", answers=str, media_type="text/plain")
+async def metrics(request: web.Request, asked: Parameters) -> web.Response:
     """``GET /metrics``"""
-    Parameters(request)
     runtime = request.app[RUNTIME]
     state = state_of(runtime, request.app[RELAY])
     text = await asyncio.to_thread(_text, runtime.metrics.registry, state)

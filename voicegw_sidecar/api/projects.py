@@ -8,11 +8,13 @@ from types import MappingProxyType
 from aiohttp import web
 from msgspec import Struct
 
-from voicegw_sidecar.api.answers import RUNTIME, answer, usd
+from voicegw_sidecar.api.answers import RUNTIME, usd
+from voicegw_sidecar.api.described import described
 from voicegw_sidecar.api.parameters import Parameters
 from voicegw_sidecar.budgets import Standing
 from voicegw_sidecar.config.catalog import Catalog, accent_for
 from voicegw_sidecar.config.schema import Project
+from voicegw_sidecar.errors import StoreFailed, UnknownProject
 from voicegw_sidecar.ledger.budget import budget_status
 from voicegw_sidecar.ledger.calendar import period_days
 from voicegw_sidecar.runtime import Runtime
@@ -72,16 +74,16 @@ class Projects(Struct, frozen=True):
     stats: dict[str, ProjectStats]
 
 
-async def projects(request: web.Request) -> web.Response:
+@described("All projects, and how their day stands.", answers=Projects, refuses=(StoreFailed,))
+async def projects(request: web.Request, asked: Parameters) -> Projects:
     """``GET /v1/projects``"""
-    Parameters(request)
-    return answer(await projects_of(request.app[RUNTIME]))
+    return await projects_of(request.app[RUNTIME])
 
 
-async def project(request: web.Request) -> web.Response:
+@described("One project, without any key.", id_of="project", answers=ProjectView, refuses=(UnknownProject,))
+async def project(request: web.Request, asked: Parameters) -> ProjectView:
     """``GET /v1/projects/{id}``"""
-    Parameters(request)
-    return answer(project_view(request.app[RUNTIME].catalog.project(request.match_info["id"])))
+    return project_view(request.app[RUNTIME].catalog.project(request.match_info["id"]))
 
 
 async def projects_of(runtime: Runtime) -> Projects:

@@ -12,6 +12,7 @@ from voicegw_sidecar.api import (
     logs,
     managed_projects,
     metrics,
+    openapi,
     projects,
     routing,
     sessions,
@@ -29,6 +30,7 @@ def api_routes() -> list[web.RouteDef]:
     """Routes that need a key where one is configured."""
     return [
         web.get("/metrics", metrics.metrics),
+        web.get("/v1/openapi.json", openapi.openapi),
         web.get("/v1/status", status.status),
         web.get("/v1/costs", costs.period_costs),
         web.get("/v1/costs/daily", costs.daily_costs),
@@ -41,6 +43,7 @@ def api_routes() -> list[web.RouteDef]:
         web.get("/v1/sessions", sessions.listing),
         web.get("/v1/changes", changes.changes),
         web.get("/api/routing", routing.routing),
+        web.get("/api/routing/simulate", routing.simulate),
         web.get("/api/projects/{id}/branding", branding.show),
         web.post("/api/projects/{id}/branding", branding.merge),
         web.delete("/api/projects/{id}/branding", branding.clear),

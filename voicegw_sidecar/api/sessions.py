@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Annotated
 
 import apsw
 from aiohttp import web
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from voicegw_sidecar.addressing import is_session_id
-from voicegw_sidecar.api.answers import AGENT_PROJECT, RUNTIME, answer, iso_utc, usd
-from voicegw_sidecar.api.body import json_body
-from voicegw_sidecar.api.parameters import Parameters
-from voicegw_sidecar.config.catalog import Catalog
-from voicegw_sidecar.errors import BadRequest, Conflict, Draining, Forbidden, StoreFailed, UnknownSession
+from voicegw_sidecar.api.answers import AGENT_PROJECT, RUNTIME, IsoUtc, iso_utc, usd
+from voicegw_sidecar.api.body import JsonBody
+from voicegw_sidecar.api.described import described
+from voicegw_sidecar.api.parameters import BEFORE, LIMIT, PROJECT, Choice, Parameters, Query, YesNo
+from voicegw_sidecar.api.shapes import SESSION_ID, entry_schema
+from voicegw_sidecar.errors import (
+    BadRequest,
+    Conflict,
+    Draining,
+    Forbidden,
+    NoRoute,
+    StoreFailed,
+    UnknownProject,
+    UnknownSession,
+)
 from voicegw_sidecar.meter.timed import Turn
-from voicegw_sidecar.picks import model_of, pick, read_override
+from voicegw_sidecar.picks import pick, read_override
 from voicegw_sidecar.route import RouteLeg, read_route
-from voicegw_sidecar.routing.latency import Source
-from voicegw_sidecar.routing.router import Decision
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.session_figures import figures
 from voicegw_sidecar.sessions import Session
@@ -30,16 +39,19 @@ from voicegw_sidecar.terms import ROUTED, Modality, SessionOrigin, SessionOutcom
 
 _CLOSE_S = 5.0
 _ID_WORDS = "up to 64 letters, digits and _ . : -, first a letter or digit"
+_ONE_PROJECT = Query("project", PROJECT.kind, None, "Needed only where two projects have a session of this id.")
+_OUTCOME = Query("outcome", Choice(tuple(SessionOutcome)), None, "Only sessions that stand so.")
+_OVERRUN = Query("overrun", YesNo(), None, "Only sessions that were, or were not, over their latency budget.")
 
 
-class Wanted(Struct, frozen=True, forbid_unknown_fields=True):
+class WantedSession(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of ``POST /v1/sessions``; a leg that is named narrows its roster."""
 
     project: str | None = None
-    session_id: str | None = None
-    stt: str | None = None
-    llm: str | None = None
-    tts: str | None = None
+    session_id: Annotated[str, Meta(description=_ID_WORDS, extra_json_schema=SESSION_ID)] | None = None
+    stt: Annotated[str, Meta(extra_json_schema=entry_schema(Modality.STT))] | None = None
+    llm: Annotated[str, Meta(extra_json_schema=entry_schema(Modality.LLM))] | None = None
+    tts: Annotated[str, Meta(extra_json_schema=entry_schema(Modality.TTS))] | None = None
 
 
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,27 +68,6 @@ class PickedLeg(Struct, frozen=True):
     samples: int | None
     base_url: str
     ws_url: str
-
-
-class SimulatedLeg(Struct, frozen=True):
-    """One leg of a route that nobody begins a session with."""
-
-    provider: str
-    model: str | None
-    predicted_ms: float
-    source: Source
-    samples: int
-    reason: str
-
-
-class Simulated(Struct, frozen=True):
-    """What ``route simulate --json`` prints."""
-
-    project: str
-    route: dict[Modality, SimulatedLeg]
-    predicted_ms: float
-    budget_ms: int
-    budget_overrun: bool
 
 
 class Begun(Struct, frozen=True):
@@ -111,8 +102,8 @@ class SessionEntry(Struct, frozen=True, omit_defaults=True):
     id: str
     project: str
     origin: SessionOrigin
-    started_at: str
-    ended_at: str | None
+    started_at: IsoUtc
+    ended_at: IsoUtc | None
     route: dict[Modality, RouteLeg | None]
     predicted_ms: float | None
     budget_ms: int
@@ -137,11 +128,15 @@ class SessionList(Struct, frozen=True):
     next: str | None
 
 
-async def begin(request: web.Request) -> web.Response:
+@described(
+    "Open a session with the router's pick, and say where each of its providers is reached. Without a project it is "
+    "the agent key's own, else the default one's.",
+    body=JsonBody(WantedSession), answers=Begun, status=201,
+    refuses=(BadRequest, UnknownProject, NoRoute, Conflict, Draining, StoreFailed),
+)  # fmt: skip
+async def begin(request: web.Request, asked: Parameters, wanted: WantedSession) -> Begun:
     """``POST /v1/sessions``: choose a triple and open a session with it."""
-    Parameters(request)
     runtime = request.app[RUNTIME]
-    wanted = await json_body(request, Wanted)
     if runtime.is_draining:
         raise Draining("the sidecar is shutting down; call again once it is back")
     named = _project(request, wanted.project)
@@ -165,39 +160,46 @@ async def begin(request: web.Request) -> web.Response:
             raise Conflict(f"session_id: {session_id} is taken in project {project}; choose another, or leave it out")
     session = runtime.sessions.begin(project, session_id, SessionOrigin.API, decision)
     await _written(runtime)
-    return answer(_begun(request, session), 201)
+    return _begun(request, session)
 
 
-async def listing(request: web.Request) -> web.Response:
-    """``GET /v1/sessions?project=&outcome=&overrun=&before=&limit=``"""
-    parameters = Parameters(request, "project", "outcome", "overrun", "before", "limit")
+@described(
+    "Sessions, newest first, without their turns.", query=(PROJECT, _OUTCOME, _OVERRUN, BEFORE, LIMIT),
+    answers=SessionList, refuses=(UnknownProject, StoreFailed),
+)  # fmt: skip
+async def listing(request: web.Request, asked: Parameters) -> SessionList:
+    """``GET /v1/sessions``"""
     runtime = request.app[RUNTIME]
-    project, before, limit = parameters.project(runtime), parameters.cursor("before"), parameters.limit()
-    return answer(await runtime.store.read(listed_sessions, project, before, limit, among(parameters)))
+    project, before, limit = asked.project(runtime), asked.read(BEFORE), asked.read(LIMIT)
+    return await runtime.store.read(listed_sessions, project, before, limit, among(asked))
 
 
-def among(parameters: Parameters) -> queries.Among:
+def among(asked: Parameters) -> queries.Among:
     """Read which sessions are asked for; the page takes the same words."""
-    outcome = parameters.choice("outcome", [one.value for one in SessionOutcome])
-    is_overrun = parameters.choice("overrun", ("true", "false"))
-    return queries.Among(
-        None if outcome is None else SessionOutcome(outcome), None if is_overrun is None else is_overrun == "true"
-    )
+    outcome = asked.read(_OUTCOME)
+    return queries.Among(None if outcome is None else SessionOutcome(outcome), asked.read(_OVERRUN))
 
 
-async def one(request: web.Request) -> web.Response:
-    """``GET /v1/sessions/{id}?project=``"""
+@described(
+    "One session with its turns.", id_of="session", query=(_ONE_PROJECT,), answers=SessionEntry,
+    refuses=(UnknownProject, UnknownSession, Conflict, StoreFailed),
+)  # fmt: skip
+async def one(request: web.Request, asked: Parameters) -> SessionEntry:
+    """``GET /v1/sessions/{id}``"""
     runtime = request.app[RUNTIME]
-    row = await _find(request)
-    return answer(await runtime.store.read(session_entry, row))
+    row = await _find(request, asked)
+    return await runtime.store.read(session_entry, row)
 
 
-async def close(request: web.Request) -> web.Response:
-    """``POST /v1/sessions/{id}/close?project=``: fix the session's figures; a second time answers the same."""
+@described(
+    "Close a session, which fixes its figures; a second time answers the same.", id_of="session",
+    query=(_ONE_PROJECT,), body=JsonBody(Nothing, is_required=False), answers=SessionEntry,
+    refuses=(UnknownProject, UnknownSession, Conflict, StoreFailed),
+)  # fmt: skip
+async def close(request: web.Request, asked: Parameters, nothing: Nothing) -> SessionEntry:
+    """``POST /v1/sessions/{id}/close``"""
     runtime = request.app[RUNTIME]
-    if request.can_read_body:
-        await json_body(request, Nothing)
-    row = await _find(request)
+    row = await _find(request, asked)
     session = runtime.sessions.find(row.project, row.id)
     if session is not None:
         closing: asyncio.Task[None] | None = runtime.sessions.close(session, runtime.clock.wall_ns())
@@ -207,8 +209,8 @@ async def close(request: web.Request) -> web.Response:
         done, _ = await asyncio.wait((closing,), timeout=_CLOSE_S)
         if not done:
             raise StoreFailed("the session is closed, but the database cannot be written at the moment; ask again")
-    row = await _find(request)
-    return answer(await runtime.store.read(session_entry, row))
+    row = await _find(request, asked)
+    return await runtime.store.read(session_entry, row)
 
 
 def listed_sessions(
@@ -227,18 +229,6 @@ def session_entry(connection: apsw.Connection, row: SessionRow) -> SessionEntry:
     else:
         turns = queries.turns_of(connection, row.uid)
     return _entry(row, [_turn(turn) for turn in turns])
-
-
-def simulated_answer(catalog: Catalog, project: str, decision: Decision) -> Simulated:
-    """Put a decision in its outside form."""
-    legs = {
-        modality: SimulatedLeg(
-            leg.entry.provider, model_of(catalog, modality, leg.entry), leg.expected.ms, leg.expected.source,
-            leg.expected.samples, leg.reason,
-        )
-        for modality, leg in decision.legs.items()
-    }  # fmt: skip
-    return Simulated(project, legs, decision.predicted_ms, decision.budget_ms, decision.is_overrun)
 
 
 def _so_far(connection: apsw.Connection, row: SessionRow) -> SessionRow:
@@ -296,12 +286,11 @@ def _project(request: web.Request, named: str | None) -> str | None:
     return own or named
 
 
-async def _find(request: web.Request) -> SessionRow:
+async def _find(request: web.Request, asked: Parameters) -> SessionRow:
     """Return the session that an address names."""
-    parameters = Parameters(request, "project")
     runtime, session_id = request.app[RUNTIME], request.match_info["id"]
-    project = _project(request, parameters.text("project"))  # before it is said whether there is such a project
-    parameters.project(runtime)
+    project = _project(request, asked.read(_ONE_PROJECT))  # before it is said whether there is such a project
+    asked.project(runtime)
     found = (await runtime.store.read_first(queries.sessions, project, None, 2, session_id)).rows
     known = {(row.project, row.id) for row in found}
     # an open one whose row still waits to be written is there all the same

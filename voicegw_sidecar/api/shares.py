@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from aiohttp import web
-from msgspec import UNSET, Struct, UnsetType
+from typing import Annotated
 
-from voicegw_sidecar.api.answers import RUNTIME, VISITOR, answer, iso_utc, scheme_of
-from voicegw_sidecar.api.body import json_body
-from voicegw_sidecar.api.parameters import Parameters
+from aiohttp import web
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from voicegw_sidecar.api.answers import RUNTIME, VISITOR, IsoUtc, iso_utc, scheme_of
+from voicegw_sidecar.api.body import JsonBody
+from voicegw_sidecar.api.described import described
+from voicegw_sidecar.api.parameters import LIMIT, PROJECT, Parameters
+from voicegw_sidecar.errors import BadRequest, NotFound, StoreFailed, UnknownProject
 from voicegw_sidecar.operating import shares
 from voicegw_sidecar.runtime import Runtime
-from voicegw_sidecar.shares import DAYS_DEFAULT
+from voicegw_sidecar.shares import DAYS_DEFAULT, DAYS_MOST, LABEL_CHARS
 from voicegw_sidecar.store.operator_records import ShareRow
 
 
-class Wanted(Struct, frozen=True, forbid_unknown_fields=True):
+class WantedShare(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of ``POST /api/shares``."""
 
     project: str
-    days: int = DAYS_DEFAULT
-    label: str = ""
+    days: Annotated[int, Meta(ge=1, le=DAYS_MOST, description=f"a whole number from 1 to {DAYS_MOST}")] = DAYS_DEFAULT
+    label: Annotated[str, Meta(max_length=LABEL_CHARS, description=f"at most {LABEL_CHARS} characters on one line")] = (
+        ""
+    )
 
 
 class ShareView(Struct, frozen=True, omit_defaults=True):
@@ -29,10 +35,10 @@ class ShareView(Struct, frozen=True, omit_defaults=True):
     project: str
     label: str
     state: str
-    created_at: str
-    expires_at: str
+    created_at: IsoUtc
+    expires_at: IsoUtc
     created_by: str
-    revoked_at: str | None
+    revoked_at: IsoUtc | None
     url: str | UnsetType = UNSET
 
 
@@ -42,26 +48,31 @@ class ShareList(Struct, frozen=True):
     shares: list[ShareView]
 
 
-async def listing(request: web.Request) -> web.Response:
-    """``GET /api/shares?project=&limit=``"""
-    parameters, runtime = Parameters(request, "project", "limit"), request.app[RUNTIME]
-    rows = runtime.shares.of(parameters.project(runtime))[: parameters.limit()]
-    return answer(ShareList([share_view(runtime, row) for row in rows]))
-
-
-async def create(request: web.Request) -> web.Response:
-    """``POST /api/shares``"""
-    Parameters(request)
-    runtime, wanted = request.app[RUNTIME], await json_body(request, Wanted)
-    row = await shares.create(runtime, request[VISITOR].actor, wanted.project, wanted.days, wanted.label)
-    return answer(share_view(runtime, row, url_of(request, row)), 201)
-
-
-async def revoke(request: web.Request) -> web.Response:
-    """``DELETE /api/shares/{id}``"""
-    Parameters(request)
+@described("Share links, newest first.", query=(PROJECT, LIMIT), answers=ShareList, refuses=(UnknownProject,))
+async def listing(request: web.Request, asked: Parameters) -> ShareList:
+    """``GET /api/shares``"""
     runtime = request.app[RUNTIME]
-    return answer(share_view(runtime, await shares.revoke(runtime, request[VISITOR].actor, request.match_info["id"])))
+    rows = runtime.shares.of(asked.project(runtime))[: asked.read(LIMIT)]
+    return ShareList([share_view(runtime, row) for row in rows])
+
+
+@described(
+    "Make a share link to one project; its `url` is told this once.", body=JsonBody(WantedShare), answers=ShareView,
+    status=201, refuses=(UnknownProject, BadRequest, StoreFailed),
+)  # fmt: skip
+async def create(request: web.Request, asked: Parameters, wanted: WantedShare) -> ShareView:
+    """``POST /api/shares``"""
+    runtime = request.app[RUNTIME]
+    row = await shares.create(runtime, request[VISITOR].actor, wanted.project, wanted.days, wanted.label)
+    return share_view(runtime, row, url_of(request, row))
+
+
+@described("End a share link; a second time changes nothing.", id_of="share link", answers=ShareView,
+           refuses=(NotFound, StoreFailed))  # fmt: skip
+async def revoke(request: web.Request, asked: Parameters) -> ShareView:
+    """``DELETE /api/shares/{id}``"""
+    runtime = request.app[RUNTIME]
+    return share_view(runtime, await shares.revoke(runtime, request[VISITOR].actor, request.match_info["id"]))
 
 
 def url_of(request: web.Request, row: ShareRow) -> str:

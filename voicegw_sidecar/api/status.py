@@ -6,9 +6,11 @@ from aiohttp import web
 from msgspec import Struct
 
 from voicegw_sidecar import __version__
-from voicegw_sidecar.api.answers import RUNTIME, answer
+from voicegw_sidecar.api.answers import RUNTIME
+from voicegw_sidecar.api.described import described
 from voicegw_sidecar.api.health import readiness_of
 from voicegw_sidecar.api.parameters import Parameters
+from voicegw_sidecar.errors import StoreFailed
 from voicegw_sidecar.providers import registry
 from voicegw_sidecar.runtime import Runtime
 from voicegw_sidecar.store.queries import exchanges
@@ -52,7 +54,7 @@ class Counts(Struct, frozen=True):
     open_sessions: int
 
 
-class Status(Struct, frozen=True):
+class SidecarStatus(Struct, frozen=True):
     """The whole answer."""
 
     version: str
@@ -71,33 +73,31 @@ class Status(Struct, frozen=True):
     database: DatabaseStatus
 
 
-async def status(request: web.Request) -> web.Response:
+@described("What is configured and in force, and how the parts stand.", answers=SidecarStatus, refuses=(StoreFailed,))
+async def status(request: web.Request, asked: Parameters) -> SidecarStatus:
     """``GET /v1/status``"""
-    Parameters(request)
     runtime = request.app[RUNTIME]
     counted = await runtime.store.read(exchanges.counts)
     config, readiness, state = runtime.catalog.config, readiness_of(runtime), runtime.store.state()
-    return answer(
-        Status(
-            version=__version__,
-            config_path=None if runtime.loaded.path is None else str(runtime.loaded.path),
-            config_error=runtime.config_error,
-            keys_waiting_for_restart=list(runtime.waiting_for_restart),
-            projects_not_in_force=projects_not_in_force(runtime),
-            logo_errors={id_: fault.message for id_, fault in runtime.brands.file_logos.faults.items()},
-            timezone=config.timezone,
-            default_project=config.default_project,
-            cost_tracking=config.cost_tracking.enabled,
-            providers=_providers(runtime),
-            counts=Counts(
-                len(runtime.catalog.projects), counted.exchanges, counted.open, len(runtime.sessions.all_open())
-            ),
-            prices=PriceStatus("voice-prices", runtime.prices.catalogue_version, len(config.prices)),
-            database=DatabaseStatus(
-                str(runtime.store.path), runtime.store.schema, readiness.status, readiness.reasons,
-                state.waiting_rows, state.dropped_rows, state.rejected_rows,
-            ),
-        )
+    return SidecarStatus(
+        version=__version__,
+        config_path=None if runtime.loaded.path is None else str(runtime.loaded.path),
+        config_error=runtime.config_error,
+        keys_waiting_for_restart=list(runtime.waiting_for_restart),
+        projects_not_in_force=projects_not_in_force(runtime),
+        logo_errors={id_: fault.message for id_, fault in runtime.brands.file_logos.faults.items()},
+        timezone=config.timezone,
+        default_project=config.default_project,
+        cost_tracking=config.cost_tracking.enabled,
+        providers=_providers(runtime),
+        counts=Counts(
+            len(runtime.catalog.projects), counted.exchanges, counted.open, len(runtime.sessions.all_open())
+        ),
+        prices=PriceStatus("voice-prices", runtime.prices.catalogue_version, len(config.prices)),
+        database=DatabaseStatus(
+            str(runtime.store.path), runtime.store.schema, readiness.status, readiness.reasons,
+            state.waiting_rows, state.dropped_rows, state.rejected_rows,
+        ),
     )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def show(options: argparse.Namespace) -> int:
 
 def simulate(options: argparse.Namespace) -> int:
     """Print the triple that a session beginning now would get."""
-    from voicegw_sidecar.api.sessions import simulated_answer
+    from voicegw_sidecar.api.routing import simulated_answer
     from voicegw_sidecar.picks import pick, read_override
 
     known = _opened(options)

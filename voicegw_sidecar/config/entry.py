@@ -20,7 +20,7 @@ LOCAL_SPELLINGS = ("whisper", "kokoro", "piper")
 """Providers also written ``local/<provider>`` or ``local/<provider>-<size>``."""
 LONGEST_ENTRY = 200
 
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _ID_WORDS = "lower-case letters, digits, _ and -, at most 64, first a letter or digit"
 _ENTRY_WORDS = "provider, provider/model or provider/model:voice"
@@ -47,9 +47,9 @@ class ProviderId:
 
 def _identifier(what: str, found: object) -> str:
     text = words(what, found)
-    if not _ID.fullmatch(text):
+    if not ID.fullmatch(text):
         lower = text.lower()
-        plain = _ID.fullmatch(lower) is not None and not isinstance(found, EnvText)
+        plain = ID.fullmatch(lower) is not None and not isinstance(found, EnvText)
         hint = f"; did you mean {lower}?" if plain else ""
         mismatch = expected(f"{what} ({_ID_WORDS})", found)
         raise Mismatch(f"{mismatch}{hint}")
@@ -69,7 +69,7 @@ class Entry:
         variant: str | None = None
         if self.modality is not Modality.LLM and ":" in model:
             model, _, variant = model.rpartition(":")
-        well_formed = _VISIBLE.fullmatch(text) and len(text) <= LONGEST_ENTRY and _ID.fullmatch(provider)
+        well_formed = _VISIBLE.fullmatch(text) and len(text) <= LONGEST_ENTRY and ID.fullmatch(provider)
         if not well_formed or (slash and not model) or variant == "":
             raise expected(_ENTRY_WORDS, found)
         if provider == "local":

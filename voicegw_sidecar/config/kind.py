@@ -27,7 +27,7 @@ LARGEST = 10**18
 
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_/-]{1,80}")
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Mismatch(ValueError):
@@ -169,21 +169,21 @@ class Seconds:
     """A duration in seconds, from 0 to a day; ``above_zero`` leaves 0 itself out."""
 
     def __init__(self, *, above_zero: bool) -> None:
-        self._number = Number("a number of seconds", 0, DAY_S, above=above_zero)
+        self.number = Number("a number of seconds", 0, DAY_S, above=above_zero)
 
     def read(self, found: object) -> float:
         """Return the seconds as a float; nothing is billed by them."""
-        return float(self._number.read(found))
+        return float(self.number.read(found))
 
 
 class Budget:
     """US dollars, kept as whole nano-dollars; 0 and nothing mean no limit."""
 
-    _number = Number("a number of US dollars", 0, 1_000_000_000)
+    number = Number("a number of US dollars", 0, 1_000_000_000)
 
     def read(self, found: object) -> int | None:
         """Return nano-dollars, or None for unlimited; finer than a nano-dollar is refused, not rounded."""
-        nanousd = self._number.read(found) * NANO_PER_USD
+        nanousd = self.number.read(found) * NANO_PER_USD
         if nanousd != nanousd.to_integral_value():
             raise expected("US dollars with at most 9 decimals", found)
         return int(nanousd) or None
@@ -288,7 +288,7 @@ class EnvName:
 
     def read(self, found: object) -> str:
         """Return the name; what looks like anything else is not shown, for it may be the key itself."""
-        if not isinstance(found, str) or not _ENV_NAME.fullmatch(found) or isinstance(found, EnvText):
+        if not isinstance(found, str) or not ENV_NAME.fullmatch(found) or isinstance(found, EnvText):
             raise Mismatch(f"expected the name of an environment variable, got {sort(found)} that is none")
         return found
 
@@ -325,12 +325,12 @@ class Maybe:
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        self._takes_text = not isinstance(kind, Whole | Number | Seconds | Budget)
+        self.takes_text = not isinstance(kind, Whole | Number | Seconds | Budget)
 
     def read(self, found: object) -> object:
         """Return None where nothing is set; a quoted empty text is no number, one from the environment is."""
         if found is None:
             return None
-        if isinstance(found, str) and not found and (self._takes_text or isinstance(found, EnvText)):
+        if isinstance(found, str) and not found and (self.takes_text or isinstance(found, EnvText)):
             return None
         return self.kind.read(found)

@@ -10,19 +10,27 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from voicegw_sidecar.config.check import check_project
 from voicegw_sidecar.config.entry import ProjectId
 from voicegw_sidecar.config.kind import EnvName, Key, Mismatch, joined
 from voicegw_sidecar.config.load import with_agent_keys
 from voicegw_sidecar.config.rule import project_rules, shared_keys
-from voicegw_sidecar.config.schema import BuiltinProvider, Config, Project, ProviderEntry
+from voicegw_sidecar.config.schema import Branding, BuiltinProvider, Config, Project, ProviderEntry
 from voicegw_sidecar.errors import ConfigError
 from voicegw_sidecar.terms import Secret
 
 MOST_ENTRIES = 64
 """Of any one list or mapping in a project's settings."""
+KEY_NAME = "api_key_env"
+"""What a provider here has in place of ``api_key``: the name of a variable."""
+FILE_ONLY: Mapping[tuple[type[Struct], str], str] = MappingProxyType({
+    (Project, "agent_keys"): "expected none; name variables that hold the keys: agent_key_envs",
+    (ProviderEntry, "api_key"): f"expected none; name a variable that holds the key: {KEY_NAME}",
+    (Branding, "logo"): "expected none; upload the logo instead",
+})  # fmt: skip
+"""What only the file may hold, keys and files of this machine, and what to do instead."""
 NO_KEYS: Mapping[Secret, str] = MappingProxyType({})
 
 
@@ -56,7 +64,7 @@ def read_managed(
         try:
             keys[provider] = _key_of(name, environ)
         except Mismatch as mismatch:
-            errors.append(ConfigError(joined(f"{path}.providers", provider) + ".api_key_env", str(mismatch)))
+            errors.append(ConfigError(joined(f"{path}.providers", provider) + f".{KEY_NAME}", str(mismatch)))
     providers = {
         id_: structs.replace(entry, api_key=keys[id_]) if id_ in keys else entry
         for id_, entry in project.providers.items()
@@ -78,28 +86,26 @@ def read_managed(
 
 
 def _not_for_here(path: str, settings: Mapping[str, object]) -> Iterator[ConfigError]:
-    """Yield what only the file may hold: keys, and files of this machine."""
+    """Yield what only the file may hold."""
     if settings.get("agent_keys"):
-        yield ConfigError(f"{path}.agent_keys", "expected none; name variables that hold the keys: agent_key_envs")
+        yield ConfigError(f"{path}.agent_keys", FILE_ONLY[Project, "agent_keys"])
     for provider, entry in _entries(settings):
         if entry.get("api_key"):
-            yield ConfigError(
-                joined(f"{path}.providers", provider) + ".api_key",
-                "expected none; name a variable that holds the key: api_key_env",
-            )
+            where = joined(f"{path}.providers", provider) + ".api_key"
+            yield ConfigError(where, FILE_ONLY[ProviderEntry, "api_key"])
     branding = settings.get("branding")
     if isinstance(branding, dict) and branding.get("logo"):
-        yield ConfigError(f"{path}.branding.logo", "expected none; upload the logo instead")
+        yield ConfigError(f"{path}.branding.logo", FILE_ONLY[Branding, "logo"])
 
 
 def _without_key_names(settings: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """Return the settings as the schema has them, and the names of each provider's variable."""
-    names = {provider: entry["api_key_env"] for provider, entry in _entries(settings) if "api_key_env" in entry}
+    names = {provider: entry[KEY_NAME] for provider, entry in _entries(settings) if KEY_NAME in entry}
     document = dict(settings)
     providers = settings.get("providers")
     if isinstance(providers, dict):
         document["providers"] = {
-            provider: {key: value for key, value in entry.items() if key != "api_key_env"}
+            provider: {key: value for key, value in entry.items() if key != KEY_NAME}
             if isinstance(entry, dict)
             else entry
             for provider, entry in providers.items()

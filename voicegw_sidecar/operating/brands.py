@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
 from voicegw_sidecar.branding import read_logo
 from voicegw_sidecar.brands import CONTENT_TYPES, Brand
-from voicegw_sidecar.config.kind import Mismatch
+from voicegw_sidecar.config.kind import Kind, Mismatch
 from voicegw_sidecar.config.schema import ACCENT_COLOR, PRODUCT_NAME
 from voicegw_sidecar.errors import BadRequest, StoreFailed
 from voicegw_sidecar.operating.commit import Change, carry_out, commit
@@ -19,7 +20,10 @@ from voicegw_sidecar.store.operator_records import BrandRow, forget_brand, write
 
 logger = logging.getLogger(__name__)
 
-FIELDS = ("product_name", "accent_color", "logo_url")
+FIELDS: Mapping[str, Kind | None] = MappingProxyType({
+    "product_name": PRODUCT_NAME, "accent_color": ACCENT_COLOR, "logo_url": None,
+})  # fmt: skip
+"""What can be set, each to null too; of a logo nothing but null can be set here."""
 
 
 async def merge(runtime: Runtime, actor: str, project_id: str, changes: Mapping[str, object]) -> Brand:
@@ -90,9 +94,9 @@ def _checked(name: str, value: object) -> str | None:
         raise BadRequest(f"{name[:40]}: unknown field, expected {' or '.join(FIELDS)}")
     if value is None:
         return None
-    if name == "logo_url":
-        raise BadRequest("logo_url: expected null, which removes the logo; upload one to …/branding/logo")
-    kind = PRODUCT_NAME if name == "product_name" else ACCENT_COLOR
+    kind = FIELDS[name]
+    if kind is None:
+        raise BadRequest(f"{name}: expected null, which removes the logo; upload one to …/branding/logo")
     try:
         return str(kind.read(value))
     except Mismatch as mismatch:

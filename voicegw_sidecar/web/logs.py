@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from voicegw_sidecar.api.parameters import BEFORE
 from voicegw_sidecar.store.operator_records import AuditRow
 from voicegw_sidecar.store.queries import exchanges
 from voicegw_sidecar.store.queries.operators import changes as queried_changes
@@ -52,7 +53,7 @@ async def logs(request: web.Request) -> web.Response:
     parameters = seen.parameters
     modality = parameters.choice("modality", [one.value for one in Modality])
     status = parameters.choice("status", [one.value for one in Status])
-    session, before = parameters.text("session"), parameters.exchange_id("before")
+    session, before = parameters.text("session"), parameters.read(BEFORE)
     is_following = parameters.choice("follow", ("1",)) is not None and before is None
     wanted = exchanges.Filter(
         project=seen.project_id, modality=modality, session_id=session, status=status, before_id=before, limit=ROWS
@@ -98,7 +99,7 @@ async def changes(request: web.Request) -> web.Response:
     """``GET /logs/changes?project=&before=``"""
     seen = visit(request, "before")
     only_operators(seen)
-    before, selected = seen.parameters.cursor("before"), seen.project_id
+    before, selected = seen.parameters.read(BEFORE), seen.project_id
 
     return await show(seen, "pages/changes.html", "/logs/changes", build_changes, selected, before)
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import replace
 
+from voicegw_sidecar.api.parameters import BEFORE
 from voicegw_sidecar.api.sessions import among, outcome_of
 from voicegw_sidecar.route import RouteLeg, read_route
 from voicegw_sidecar.store.queries import sessions as queries
@@ -45,7 +46,7 @@ async def sessions(request: web.Request) -> web.Response:
     """``GET /sessions?project=&outcome=&overrun=&before=``"""
     seen = visit(request, "outcome", "overrun", "before")
     parameters, selected = seen.parameters, seen.project_id
-    wanted, before = among(parameters), parameters.cursor("before")
+    wanted, before = among(parameters), parameters.read(BEFORE)
 
     template = "parts/sessions.html" if seen.is_part else "pages/sessions.html"
     filters = (parameters.text("outcome"), parameters.text("overrun"))
