@@ -1,8 +1,8 @@
 """Collects the licences of everything in the executable into one text: ``python build/notices.py TARGET``.
 
 Run in the environment that the executable is built from. The distributions are those that ``pyproject.toml``
-requires at run time, with the extra that ``VOICEGW_EXTRA`` names, and what those require. A distribution without a
-licence is an error.
+requires at run time, with the extras that ``VOICEGW_EXTRAS`` names, and what those require, but for what the executable
+leaves out. A distribution without a licence is an error.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 LICENCE_FILE = re.compile(r"(licen[cs]e|copying|notice|authors)", re.IGNORECASE)
 CODE = {".py", ".pyi", ".pyc"}
+LEFT_OUT = {"uvicorn", "jsonschema", "referencing", "rpds-py"}
+"""What the MCP SDK requires and `voicegw.spec` excludes, with what only these require."""
 RULE = "=" * 78
 HEAD = """\
 voicegw-sidecar: third-party notices
@@ -60,14 +62,14 @@ licence. In cffi: libffi (MIT).
 def closure() -> list[Distribution]:
     """Return every distribution that is needed at run time, by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extra = project["optional-dependencies"].get(os.environ.get("VOICEGW_EXTRA", ""), [])
-    waiting, found = [*project["dependencies"], *extra], dict[str, Distribution]()
+    extras = [project["optional-dependencies"][name] for name in os.environ.get("VOICEGW_EXTRAS", "").split()]
+    waiting, found = [*project["dependencies"], *(one for extra in extras for one in extra)], dict[str, Distribution]()
     while waiting:
         requirement = waiting.pop()
         if "extra ==" in requirement:
             continue
         name = re.sub(r"[-_.]+", "-", NAME.match(requirement).group()).lower()
-        if name in found:
+        if name in found or name in LEFT_OUT:
             continue
         try:
             found[name] = distribution(name)

@@ -25,6 +25,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from conversation import Unexpected, converse
 from stand_ins import ANSWER, PEAK, PITCH_HZ, SPOKEN_S, TRANSCRIPT, StandIn, stand_ins
 
 START_LIMIT_S = 20.0
@@ -64,8 +65,8 @@ class Sidecar:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
-            [*self.command, *words],
-            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=START_LIMIT_S, check=False,
+            [*self.command, *words], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=START_LIMIT_S, check=False,
         )  # fmt: skip
 
     @contextmanager
@@ -343,7 +344,7 @@ def check_run(sidecar: Sidecar) -> None:
     passed("run starts a sidecar and an agent, and ends with the agent's code", started)
 
 
-def check_bad_configuration(sidecar: Sidecar) -> None:
+def check_bad_words(sidecar: Sidecar) -> None:
     """A fault in the configuration is one line and exit code 2."""
     config = sidecar.folder / "bad.yaml"
     config.write_text(f"serve: {{port: fast}}\ncost_tracking: {{db_path: '{sidecar.folder / 'none.db'}'}}\n")
@@ -357,6 +358,25 @@ def check_bad_configuration(sidecar: Sidecar) -> None:
     passed("check words a fault in one line, exit code 2", started)
 
 
+def check_mcp(sidecar: Sidecar) -> None:
+    """The MCP server, where it is built in, speaks its protocol about a sidecar that runs, and ends with stdin."""
+    started = time.perf_counter()
+    ran = sidecar.run("mcp", "--url", "http://127.0.0.1:9")
+    if ran.returncode == 2:
+        expect(ran.stderr.count("\n") == 1 and "[mcp]'" in ran.stderr, f"mcp: exit code 2 and {ran.stderr!r}")
+        return passed("mcp is not built in, and says in one line what installs it", started)
+    with serving(sidecar, "") as (base, _):
+        started = time.perf_counter()
+        words = [*sidecar.command, "mcp", "--url", base]
+        code, answers = converse(words, sidecar.folder, sidecar.environment, START_LIMIT_S)
+        names = [tool["name"] for tool in answers["tools/list"].get("tools", [])]
+        health = answers["tools/call"].get("structuredContent", {}).get("health", {})
+        expect(code == 0, f"mcp: exit code {code} at the end of stdin, expected 0")
+        expect({"session_waterfall", "share"} < set(names), f"mcp: tools/list names {names}")
+        expect(health.get("status") == "ok", f"mcp: health answers {answers['tools/call']!r}")
+        passed(f"mcp lists {len(names)} tools, answers one, and ends with stdin", started)
+
+
 def main(command: list[str]) -> int:
     """Run every check; the first that fails ends the run."""
     if not command:
@@ -367,9 +387,9 @@ def main(command: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="selftest-") as folder:
         sidecar = Sidecar(command, Path(folder))
         try:
-            for check in (check_version, check_demo, check_serve, check_sound, check_run, check_bad_configuration):
+            for check in (check_version, check_demo, check_serve, check_sound, check_run, check_mcp, check_bad_words):
                 check(sidecar)
-        except Failed as error:
+        except (Failed, Unexpected) as error:
             print(f"selftest: failed: {error}", file=sys.stderr)
             return 1
     print(f"selftest: {_checks} checks passed")

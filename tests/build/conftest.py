@@ -21,14 +21,24 @@ def _newest(path: Path) -> float:
     return max(file.stat().st_mtime for file in files if file.is_file() and "__pycache__" not in file.parts)
 
 
-@pytest.fixture(scope="session")
-def executable() -> Path:
-    """``dist/voicegw-sidecar``, built if anything in it has changed since."""
-    built = ROOT / "dist" / "voicegw-sidecar"
+def _built(built: Path, *options: str) -> Path:
+    """Return an executable, built if anything in it has changed since."""
     if not built.is_file() or built.stat().st_mtime < max(_newest(ROOT / name) for name in INGREDIENTS):
         result = subprocess.run(
-            ["bash", ROOT / "build" / "bundle.sh"],
+            ["bash", ROOT / "build" / "bundle.sh", *options],
             cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         assert result.returncode == 0, result.stdout
     return built
+
+
+@pytest.fixture(scope="session")
+def executable() -> Path:
+    """``dist/voicegw-sidecar``"""
+    return _built(ROOT / "dist" / "voicegw-sidecar")
+
+
+@pytest.fixture(scope="session")
+def slim_executable() -> Path:
+    """The same without the MCP server."""
+    return _built(ROOT / "dist" / "without-mcp" / "voicegw-sidecar", "--without", "mcp")

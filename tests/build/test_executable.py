@@ -13,13 +13,17 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import mcp
 import pytest
 
-from tests.build.support import selftest
+from tests.build.support import ROOT, selftest
+from voicegw_sidecar.mcp.server import TOOLS
 
 pytestmark = pytest.mark.timeout(400)  # the first test may have to build it
 
-SIZE_LIMIT_BYTES = 30_000_000
+SIZE_LIMIT_BYTES = 40_000_000
+SLIM_LIMIT_BYTES = 30_000_000
+"""Without the MCP server."""
 UNPACKED_LIMIT_BYTES = 45_000_000
 """At the start: what converts sound stays packed until it is needed."""
 VERSION_LIMIT_S = 0.3
@@ -80,9 +84,9 @@ def test_a_user_who_may_write_nowhere_but_in_tmpdir(executable: Path, foreign: P
 def test_the_notices_name_everything(executable: Path) -> None:
     text = (executable.parent / "THIRD_PARTY_NOTICES.txt").read_text(encoding="utf-8")
     notices = {part.partition(" ")[0]: part for part in text.split("\n" + "=" * 78 + "\n")}
-    assert {"aiohttp", "apsw", "certifi", "cffi", "htmx", "numpy", "Python", "soundfile", "soxr", "uvloop"} < set(
-        notices
-    )
+    named = {"aiohttp", "apsw", "certifi", "cffi", "htmx", "mcp", "numpy", "Python", "soundfile", "soxr", "uvloop"}
+    assert named < set(notices)
+    assert not {"cryptography", "uvicorn", "jsonschema"} & set(notices)
     for name in ("soundfile", "soxr"):  # libsndfile's, and libsoxr's
         assert re.search(r"GNU LESSER GENERAL PUBLIC LICENSE\s+Version 2\.1", notices[name])
 
@@ -96,6 +100,37 @@ def test_two_run_side_by_side(executable: Path) -> None:
 
 def test_size(executable: Path) -> None:
     assert executable.stat().st_size < SIZE_LIMIT_BYTES
+
+
+async def test_it_serves_mcp_to_the_official_client(executable: Path) -> None:
+    command = mcp.StdioServerParameters(command=str(executable), args=["mcp", "--url", "http://127.0.0.1:9"])
+    async with mcp.Client(command, read_timeout_seconds=30) as client:
+        assert len((await client.list_tools()).tools) == len(TOOLS)
+        result = await client.call_tool("health")
+    assert (result.is_error, result.content[0].type) == (True, "text")
+    assert "no sidecar answers at http://127.0.0.1:9" in str(result.content[0])
+
+
+def test_without_mcp_it_is_slim_and_says_what_is_missing(slim_executable: Path) -> None:
+    assert slim_executable.stat().st_size < SLIM_LIMIT_BYTES
+    ran = subprocess.run(
+        [slim_executable, "mcp"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+    )
+    told = (
+        "voicegw-sidecar: this executable is built without the MCP server; "
+        "install it with: pip install 'voicegw-sidecar[mcp]'\n"
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", told)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--with", "mcp"), ("--without", "otlp"), ("--with", "otlp", "--without", "mcp"), ("--with",), ("--slim", "x")],
+)
+def test_wrong_words_for_the_build_are_one_line(words: tuple[str, ...]) -> None:
+    ran = subprocess.run(["bash", ROOT / "build" / "bundle.sh", *words], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
+    assert ran.stderr.startswith("bundle: ")
 
 
 def test_version_is_quick(executable: Path) -> None:

@@ -23,6 +23,10 @@ ELSEWHERE = {
     "bash build/check.sh": Held("build/check.sh", ("-m pytest",)),  # what runs this very test
     "pip install -e .": Held("build/check.sh", ("--editable",)),
     "pip install 'voicegw-sidecar[otlp]'": Held("tests/docs/test_commands.py", ("def test_readme", "traces.text")),
+    "pip install 'voicegw-sidecar[mcp]'": Held("build/bundle.sh", ("extras=(mcp)", 'pip" install', '".[$names]"')),
+    "bash build/bundle.sh --without mcp": Held(
+        "tests/build/conftest.py", ("def slim_executable", '"bash"', '"bundle.sh"', '"--without", "mcp"')
+    ),
     "bash build/bundle.sh": Held("tests/build/conftest.py", ("def executable", '"bash"', '"bundle.sh"')),
     "pip wheel . --no-deps --wheel-dir dist": Held(
         "tests/build/test_wheel.py", ('"wheel", ROOT, "--no-deps", "--wheel-dir"',)
@@ -47,8 +51,11 @@ BY_HAND = {
 }  # fmt: skip
 """What needs another engine, cluster or init system than a test has, and the line of deploying.md that says so."""
 
-BY_HAND_ALSO = {"bash build/bundle.sh --with otlp": "docs/packaging.md"}
-"""A second build of a minute, and the document that says that it is made by hand."""
+BY_HAND_ALSO = {
+    "bash build/bundle.sh --with otlp": "docs/packaging.md",
+    "claude mcp add voicegw --env VOICEGW_API_KEY=your-viewer-key -- voicegw-sidecar mcp": "docs/mcp.md",
+}
+"""One more build of a minute, and what only an editor can do; and the documents that say that these are run by hand."""
 
 SMALLEST = {
     "tests/benchmarks/bench_metering.py": "",

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from voicegw_sidecar.cli.client import add_url, ask, project_id, told
+from voicegw_sidecar.cli.client import add_url, ask, project_id
 from voicegw_sidecar.cli.output import UNKNOWN, say, say_json
+from voicegw_sidecar.control_client import told
 from voicegw_sidecar.errors import BadRequest
 
 _MOST_BYTES = 1024 * 1024  # the sidecar says what is too large; nobody uploads a film by mistake

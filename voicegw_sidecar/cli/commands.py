@@ -19,6 +19,7 @@ from voicegw_sidecar.cli import (
     costs,
     doctor,
     logs,
+    mcp,
     onboard,
     projects,
     route,
@@ -55,6 +56,7 @@ COMMANDS = (
     Command("logs", "list exchanges, newest first", logs.add_options, logs.logs),
     Command("brand", "set, show or clear a project's look", brand.add_options, brand.brand),
     Command("share", "make, list or revoke links that show one project", share.add_options, share.share),
+    Command("mcp", "serve tools for editors over stdio, by the Model Context Protocol", mcp.add_options, mcp.mcp),
     Command("backup", "copy the database, also while it is written", backup.add_options, backup.backup),
 )
 

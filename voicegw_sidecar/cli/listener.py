@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from voicegw_sidecar.cli.client import NoAnswer
+from voicegw_sidecar.control_client import NoAnswer
 from voicegw_sidecar.terms import Secret
 
 _ANSWER_BYTES = 64 * 1024 * 1024

@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 
 from msgspec import Struct, field
 
-from voicegw_sidecar.cli.client import NoAnswer
 from voicegw_sidecar.cli.listener import get
 from voicegw_sidecar.cli.output import UNKNOWN, say, say_table, usd
+from voicegw_sidecar.control_client import NoAnswer
 from voicegw_sidecar.terms import FAILED, NS_PER_S, Modality, Secret, Status
 
 _PAGE_ROWS = 1000

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from urllib.parse import quote, urlencode
 
-from voicegw_sidecar.cli.client import add_url, ask, project_id, told
+from voicegw_sidecar.cli.client import add_url, ask, project_id
 from voicegw_sidecar.cli.output import say, say_json, say_table
+from voicegw_sidecar.control_client import told
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
