@@ -131,21 +131,29 @@ class Refused(SidecarError):
 
 
 class BudgetExceeded(Refused):
-    """The project's daily budget is spent, and its action is ``block``."""
+    """The project's daily budget is spent, and its action is ``block``.
+
+    Its message begins with the code: some SDKs keep nothing of a refusal but its words, and ``inference.translate``
+    knows it by them.
+    """
 
     code = "budget_exceeded"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{self.code}: {message}")
 
 
 class BudgetThrottled(Refused):
     """The project's daily budget is spent, and no local stand-in can serve this call.
 
-    ``stand_in`` is the ``provider/model`` that is configured for the modality, where one is.
+    ``stand_in`` is the ``provider/model`` that is configured for the modality, where one is. The message begins with
+    the code and with it.
     """
 
     code = "budget_throttled"
 
     def __init__(self, message: str, stand_in: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(f"{self.code}{f' {stand_in}' if stand_in else ''}: {message}")
         if stand_in is not None:
             self.headers = (("X-VoiceGW-Throttle-To", stand_in),)
 

@@ -36,7 +36,10 @@ class SocketGate:
     @property
     def close_reason(self) -> str:
         """The code and words of the refusal."""
-        return "" if self._error is None else f"{self._error.code}: {self._error.message}"
+        if self._error is None:
+            return ""
+        code, message = self._error.code, self._error.message
+        return message if message.startswith(code) else f"{code}: {message}"
 
     def stops(self, frame: Frame) -> Stop | None:
         """Stop a frame that begins an exchange the budget has nothing left for, and whatever else is for that one."""

@@ -6,6 +6,7 @@ import asyncio
 import random
 
 import aiohttp
+import pytest
 
 from tests.budgets.conftest import CHAT, Budgeted, StartBudgeted
 from tests.budgets.test_sockets import LISTEN, SPEAK, generation
@@ -78,6 +79,7 @@ async def listen(bench: Budgeted, rng: random.Random) -> None:
             await socket.send_bytes(b"\0" * 3200)
 
 
+@pytest.mark.timeout(240)
 async def test_no_reservation_is_left_after_ten_thousand_mixed_exchanges(start_budgeted: StartBudgeted) -> None:
     chat = Thinking(first_token_ms=0.0, token_interval_ms=0.0, answers=("one two",))
     script = quick(chat=chat, tts=Speaking(first_audio_ms=0.0, s_per_char=0.005, pace=1e6), rules=RULES)

@@ -25,6 +25,7 @@ from msgspec import Struct
 from tests.clients.case import Case, Fault, faults_of
 from tests.clients.through import Through
 from tests.simulator.conftest import quick
+from voicegw_sidecar.inference import translate
 from voicegw_sidecar.simulator import FailureKind, Simulator
 from voicegw_sidecar.simulator.ledger import Entry
 from voicegw_sidecar.store.records import ExchangeRow
@@ -43,6 +44,8 @@ class Outcome(Struct, frozen=True):
     error: str = ""
     status: int | str | None = None
     message: str = ""
+    translated: str = ""
+    """What `inference.translate` makes of the exception: a class of its own, or nothing."""
     attempts: int = 0
     address: str = ""
     """Method, or `SOCKET`, and path of the first attempt as it reached the provider."""
@@ -160,16 +163,20 @@ def _limit_s(case: Case, fault: Fault | None) -> float:
 
 
 async def _run(case: Case, base: str, simulator: Simulator | None, limit_s: float) -> Outcome:
-    value, error, status, message = None, "", None, ""
+    value, error, status, message, refusal = None, "", None, "", None
     try:
         async with asyncio.timeout(limit_s):
             value = await case.run(base)
     except Exception as caught:  # whatever a client raises is what is compared
         error, message = type(caught).__name__, str(caught)
+        refusal = translate(caught)
         status = getattr(caught, "status_code", None) or getattr(caught, "code", None)
         status = status if isinstance(status, str) or status is None else int(status)
     attempts = simulator.ledger.entries(case.endpoint, key="") if simulator is not None else []
-    return Outcome(value, error, status, message, len(attempts), _address(case, attempts[0]) if attempts else "")
+    translated = "" if refusal is None else type(refusal).__name__
+    return Outcome(
+        value, error, status, message, translated, len(attempts), _address(case, attempts[0]) if attempts else ""
+    )
 
 
 def _address(case: Case, attempt: Entry) -> str:

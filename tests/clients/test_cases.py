@@ -24,6 +24,14 @@ pytestmark = pytest.mark.timeout(600)  # the first to ask waits for all of a cli
 AT_ONCE = 2  # clients wait for retries most of the time
 PROVIDERS_PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
 CASES = {case.name: (module, case) for module in MODULES for case in module.CASES}
+KEEP_THE_STATUS_ALONE = {
+    "assemblyai-sdk-stream", "livekit-deepgram-stt-stream", "livekit-deepgram-stt-recording",
+    "livekit-deepgram-sttv2-stream", "livekit-cartesia-stt-turns", "livekit-cartesia-stt-ink-whisper",
+    "livekit-groq-tts-sentence", "livekit-deepgram-tts-stream", "livekit-deepgram-tts-sentence",
+    "livekit-deepgram-ttsv2-stream", "livekit-cartesia-tts-stream", "livekit-cartesia-tts-sentence",
+}  # fmt: skip
+"""What of a refusal is no more than its 402, or nothing: nobody can tell it from a provider's own. LiveKit's objects
+that `inference` made tell more: tests/inference/test_translate.py."""
 FAILED = {Status.UPSTREAM_ERROR, Status.PARTIAL, Status.CANCELLED}
 
 
@@ -67,6 +75,7 @@ def test_a_fault_raises_what_it_raises_directly_in_as_many_attempts(name: str, f
     assert found.direct is not None
     assert found.relayed.kind == found.direct.kind
     assert found.relayed.attempts == found.direct.attempts
+    assert found.relayed.translated == "", "a provider's own refusal is no budget of ours"
     if not found.relayed.error:
         assert found.relayed.value == found.direct.value
     case, rows = CASES[name][1], [row for row in found.rows if row.modality is not None]
@@ -90,6 +99,7 @@ def test_a_spent_budget_is_refused_in_one_attempt_and_local_models_are_served(na
     assert found.relayed.error
     assert {row.status for row in found.rows} == {Status.REFUSED}
     assert len(found.rows) == case.refused_attempts
+    assert found.relayed.translated == ("" if name in KEEP_THE_STATUS_ALONE else "BudgetExceededError")
 
 
 def test_case_names_are_unique() -> None:

@@ -53,9 +53,11 @@ BY_HAND = {
 
 BY_HAND_ALSO = {
     "bash build/bundle.sh --with otlp": "docs/packaging.md",
+    "pip install 'voicegw-sidecar[livekit]'": "docs/inference.md",
+    "pip install 'voicegw-sidecar[pipecat]'": "docs/inference.md",
     "claude mcp add voicegw --env VOICEGW_API_KEY=your-viewer-key -- voicegw-sidecar mcp": "docs/mcp.md",
 }
-"""One more build of a minute, and what only an editor can do; and the documents that say that these are run by hand."""
+"""One more build of a minute, two more environments, what only an editor can do; and the documents that say so."""
 
 SMALLEST = {
     "tests/benchmarks/bench_metering.py": "",

@@ -232,7 +232,7 @@ async def test_budget_that_was_raised_counts_for_an_open_socket(start_unified: S
         running = unified.sidecar.running
         await reload(running.runtime, lambda: load_settings(str(config), {}))
         await agent.utterance(*SENTENCES)
-        rows = await unified.sidecar.rows(at_least=3)
+        rows = await unified.sidecar.rows(at_least=4)
     providers = [row.provider for row in rows]
     assert (providers[0], providers[-1], "kokoro" in providers) == ("cartesia", "cartesia", True)
 

@@ -51,6 +51,7 @@ class PipecatError(Exception):
 
     def __init__(self, errors: Sequence[ErrorFrame], *, is_usable: bool) -> None:
         super().__init__("; ".join(error.error for error in errors))
+        self.exceptions = [told for error in errors if (told := error.exception) is not None]
         statuses = dict.fromkeys(filter(None, map(_status, errors)))
         self.status_code = " ".join(["usable" if is_usable else "unusable", *statuses])
 
