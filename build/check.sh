@@ -57,8 +57,8 @@ coverage() { # the core has no IO: nothing of it may go untried
         'voicegw_sidecar/wire/*,voicegw_sidecar/dialects/*,voicegw_sidecar/providers/*,voicegw_sidecar/meter/*,voicegw_sidecar/ledger/*,voicegw_sidecar/routing/*,voicegw_sidecar/stitching/*,voicegw_sidecar/events.py,voicegw_sidecar/estimate.py'
 }
 
-clients() { # real clients wait for retries and for speech most of the time
-    "$bin/python" -m pytest tests/clients tests/sessions
+clients() { # real clients and agents wait for retries and for speech most of the time
+    "$bin/python" -m pytest tests/clients tests/sessions tests/inference tests/examples
 }
 
 executable() { # built, tried by itself, by real clients and in a bare root
@@ -96,7 +96,8 @@ set +m
 trap 'kill -- "-$lane" 2> /dev/null || true' EXIT # a trap that fails would fail the check
 stage "tests" "$bin/python" -m pytest --ignore tests/wire --ignore tests/dialects --ignore tests/providers --ignore tests/meter \
     --ignore tests/ledger --ignore tests/routing --ignore tests/stitching --ignore tests/test_estimate.py \
-    --ignore tests/clients --ignore tests/sessions --ignore tests/build "$@"
+    --ignore tests/clients --ignore tests/sessions --ignore tests/inference --ignore tests/examples \
+    --ignore tests/build "$@"
 stage "core and its coverage, beside the tests" joined coverage
 stage "clients, beside the tests" joined clients
 stage "the executable, beside the tests" joined executable

@@ -45,11 +45,10 @@ def a_context_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     autostart._found.clear()
     yield
     assert copy_context().get(inference.scope._project) is None
-    gc.collect()  # clients leave some of their sockets to it
 
 
 @pytest.fixture
-def open_place(start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch) -> OpenPlace:
+def open_place(start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPlace]:
     """A function that starts a sidecar with this configuration and points the environment at it."""
 
     @asynccontextmanager
@@ -60,4 +59,5 @@ def open_place(start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch) -> 
                 monkeypatch.setenv("VOICEGW_URL", sidecar.url)
                 yield Place(sidecar, simulator)
 
-    return opened
+    yield opened
+    gc.collect()  # clients leave some of their sockets to it

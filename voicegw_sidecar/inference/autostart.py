@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 _START_LIMIT_S = 20.0
 _LOOK_EVERY_S = 0.02
 _ASK_LIMIT_S = 2.0
+_TAKEN = 1
+"""How a sidecar ends that finds its database or port taken, by another worker's that is coming up perhaps."""
 _LOG_MOST_BYTES = 4 * 1024 * 1024
 _LOG_TOLD_BYTES = 2000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -80,8 +82,7 @@ def _start(url: str, host: str, port: int) -> None:
     end_s = time.monotonic() + _START_LIMIT_S
     while not is_running(url):
         if process.poll() is not None and not is_running(url):
-            # another worker's may be coming up, whose database ours has found taken
-            if process.returncode != 0 and _comes_up(url, end_s):
+            if process.returncode == _TAKEN and _comes_up(url, end_s):
                 return
             raise SidecarNotRunningError(
                 f"the sidecar that VOICEGW_AUTOSTART=1 started ended with code {process.returncode}: "
