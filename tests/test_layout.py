@@ -40,6 +40,13 @@ def test_documents_name_every_route_command_and_provider() -> None:
         assert f"`{provider.id}`" in documents
 
 
+def test_the_map_has_every_module_and_folder_of_the_package() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`([\w.]+?)/?`", text[text.index("## The map") : text.index("## One relayed")]))
+    there = {path.name for path in (ROOT / "voicegw_sidecar").iterdir() if not path.name.startswith("_")}
+    assert there - told == set()
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     for path in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8")):
