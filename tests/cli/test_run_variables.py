@@ -23,6 +23,11 @@ def set_by(here: Here, **environ: str) -> dict[str, str | None]:
     return {variable.name: variable.value for variable in variables(here, environ)}
 
 
+def moved_by(here: Here, **environ: str) -> dict[str, str | None]:
+    """The variables that move a vendor's calls; those of the sidecar's own client move none by themselves."""
+    return {name: value for name, value in set_by(here, **environ).items() if not name.startswith("VOICEGW_")}
+
+
 KEYED = "providers: {deepgram: {api_key: d}, openai: {api_key: o}, cartesia: {api_key: c}}\n"
 
 
@@ -45,6 +50,16 @@ def test_a_variable_that_points_elsewhere_is_left_alone(tmp_path: Path) -> None:
     assert set_by(here, LIVEKIT_INFERENCE_URL="https://example.com/v1")["LIVEKIT_INFERENCE_URL"] is None
     [left] = [one for one in variables(here, {"GROQ_BASE_URL": f"http://user:{CANARY}@x"}) if one.value is None]
     assert (left.name, CANARY in left.why_not) == ("GROQ_BASE_URL", False)
+
+
+def test_our_own_client_is_told_where_the_sidecar_is_and_who_pays(tmp_path: Path) -> None:
+    here = place(tmp_path, "projects: {acme: {}}", "acme", address="http://127.0.0.1:9000")
+    found = set_by(here)
+    assert (found["VOICEGW_URL"], found["VOICEGW_PROJECT"]) == ("http://127.0.0.1:9000", "acme")
+    assert set_by(here, VOICEGW_PROJECT="other", VOICEGW_URL="http://127.0.0.1:9000/")["VOICEGW_PROJECT"] == "acme"
+    elsewhere = set_by(here, VOICEGW_URL="http://user:secret@other")
+    assert (elsewhere["VOICEGW_URL"], "VOICEGW_PROJECT" in elsewhere) == (None, False)
+    assert "VOICEGW_PROJECT" not in set_by(place(tmp_path, ""))
 
 
 def test_livekit_inference_moves_only_where_all_of_it_is_served(tmp_path: Path) -> None:
@@ -72,14 +87,14 @@ def test_livekits_own_credentials_are_kept_where_there_are_any(tmp_path: Path) -
 def test_behind_agent_keys_only_who_presents_one_is_sent_here(tmp_path: Path) -> None:
     guarded = KEYED + "projects: {acme: {agent_keys: [an-agent-key]}}"
     here = place(tmp_path, guarded, "acme")
-    assert set(set_by(here, OPENAI_API_KEY=CANARY).values()) == {None}
+    assert set(moved_by(here, OPENAI_API_KEY=CANARY).values()) == {None}
     found = set_by(here, OPENAI_API_KEY="an-agent-key")
     assert (found["OPENAI_BASE_URL"] is None, found["GROQ_BASE_URL"] is None) == (False, True)
     found = set_by(here, LIVEKIT_INFERENCE_API_KEY="acme", LIVEKIT_INFERENCE_API_SECRET="an-agent-key")
     assert found["LIVEKIT_INFERENCE_URL"] == "http://127.0.0.1:8080/p/acme/v1"
     assert set_by(here, LIVEKIT_API_KEY="acme", LIVEKIT_API_SECRET="other")["LIVEKIT_INFERENCE_URL"] is None
     off_loopback = place(tmp_path, KEYED, None, "http://192.0.2.1:8080")
-    assert set(set_by(off_loopback, OPENAI_API_KEY=CANARY).values()) == {None}
+    assert set(moved_by(off_loopback, OPENAI_API_KEY=CANARY).values()) == {None}
     assert "an-agent-key" not in str(variables(here, {"OPENAI_API_KEY": CANARY}))
 
 

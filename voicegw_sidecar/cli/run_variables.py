@@ -19,6 +19,7 @@ from voicegw_sidecar.config.schema import BUILTIN_PROJECT
 from voicegw_sidecar.terms import ROUTED, Modality, Secret
 
 INFERENCE = "LIVEKIT_INFERENCE_URL"
+URL, PROJECT = "VOICEGW_URL", "VOICEGW_PROJECT"
 _INFERENCE_KEY, _INFERENCE_SECRET = "LIVEKIT_INFERENCE_API_KEY", "LIVEKIT_INFERENCE_API_SECRET"
 _ANY_SECRET = "any-text-will-do-as-no-agent-key-is-configured"
 _SPOKEN = {Modality.STT: "speech-to-text", Modality.LLM: "language models", Modality.TTS: "text-to-speech"}
@@ -66,7 +67,18 @@ def project_named(catalog: Catalog, chosen: str | None) -> str | None:
 
 def variables(here: Here, environ: Mapping[str, str]) -> list[Variable]:
     """Return what becomes of every variable that moves calls here."""
-    return [*(_base_url(here, base, environ) for base in BASE_URLS), *_inference(here, environ)]
+    return [*_own(here, environ), *(_base_url(here, base, environ) for base in BASE_URLS), *_inference(here, environ)]
+
+
+def _own(here: Here, environ: Mapping[str, str]) -> Iterator[Variable]:
+    """Yield those by which ``voicegw_sidecar.inference`` finds this sidecar, and the project that pays."""
+    found = environ.get(URL)
+    if found and found.rstrip("/") != here.address:
+        yield Variable(URL, why_not="it is set to another address")
+        return
+    yield Variable(URL, here.address)
+    if here.project is not None:
+        yield Variable(PROJECT, here.project)
 
 
 def _base_url(here: Here, base: BaseUrl, environ: Mapping[str, str]) -> Variable:
