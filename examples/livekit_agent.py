@@ -1,6 +1,6 @@
 """A LiveKit agent on the sidecar: one session for each job, charged to project `prod`, local models at need.
 
-voicegw-sidecar serve
+voicegw-sidecar serve --config examples/voicegw.yaml
 python examples/livekit_agent.py console      # or dev, or start, as any LiveKit agent
 """
 

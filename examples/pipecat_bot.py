@@ -1,6 +1,6 @@
 """A Pipecat bot on the sidecar, for one caller at ws://127.0.0.1:8765: one session, charged to project `prod`.
 
-voicegw-sidecar serve
+voicegw-sidecar serve --config examples/voicegw.yaml
 python examples/pipecat_bot.py
 """
 

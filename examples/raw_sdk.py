@@ -1,6 +1,6 @@
 """Vendors' SDKs on the sidecar, without any framework: one question to Claude, to a local model if need be.
 
-voicegw-sidecar serve
+voicegw-sidecar serve --config examples/voicegw.yaml
 python examples/raw_sdk.py "Where is my order?"
 """
 
@@ -41,9 +41,10 @@ async def main(question: str) -> None:
         with inference.budget_errors():
             print(await ask_claude(question))
     except inference.BudgetThrottleSignal as signal:
-        if signal.stand_in is None:
+        provider, _, model = (signal.stand_in or "").partition("/")
+        if not model:
             sys.exit(f"no answer: {signal}")
-        print(await ask_locally(question, *signal.stand_in.split("/", 1)))
+        print(await ask_locally(question, provider, model))
     except inference.BudgetExceededError as error:
         sys.exit(f"no answer: {error}")
 

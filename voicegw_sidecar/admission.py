@@ -60,7 +60,8 @@ class Admission:
             raise _throttled(project, None, "and no stand-in is configured for it")
         found = self._stand_in(wanted, endpoint)
         if found is None:
-            raise _throttled(project, wanted, f"and {wanted} does not speak this call's protocol")
+            named = self._named(wanted, endpoint.modality)
+            raise _throttled(project, named, f"and {named} does not speak this call's protocol")
         return found
 
     def translated(self, project: Project, provider: Provider, modality: Modality) -> Verdict | RosterEntry:
@@ -91,7 +92,8 @@ class Admission:
             return _exceeded(project)
         if verdict is Verdict.THROTTLE:
             wanted = _stand_in_of(project, endpoint.modality)
-            return _throttled(project, wanted, "and a socket that is open cannot change its provider")
+            named = None if wanted is None else self._named(wanted, endpoint.modality)
+            return _throttled(project, named, "and a socket that is open cannot change its provider")
         return self.unpriced(provider, endpoint, head, model)
 
     def unpriced(
@@ -113,8 +115,14 @@ class Admission:
 
     def blame(self, project: Project, stand_in: Provider, model: str) -> BudgetThrottled:
         """Return the refusal of a call whose stand-in could not be reached."""
-        entry = RosterEntry(stand_in.id, model or None)
-        return _throttled(project, entry, f"and its stand-in {_name(stand_in.id, model)} cannot be reached")
+        named = _name(stand_in.id, model)
+        return _throttled(project, named, f"and its stand-in {named} cannot be reached")
+
+    def _named(self, wanted: RosterEntry, modality: Modality) -> str:
+        """Return a stand-in as ``provider/model``; of one that has its own models only, its provider."""
+        provider = self._providers.get(wanted.provider)
+        usual = None if provider is None else provider.default_model(modality)
+        return _name(wanted.provider, wanted.model or usual or "")
 
     def _stand_in(self, wanted: RosterEntry, endpoint: Endpoint) -> StandIn | None:
         provider = self._providers.get(wanted.provider)
@@ -163,9 +171,8 @@ def _exceeded(project: Project) -> BudgetExceeded:
     )
 
 
-def _throttled(project: Project, wanted: RosterEntry | None, reason: str) -> BudgetThrottled:
-    name = None if wanted is None else _name(wanted.provider, wanted.model or "")
-    return BudgetThrottled(f"the daily budget of project {project.id} ({_usd(project)}) is spent, {reason}", name)
+def _throttled(project: Project, stand_in: str | None, reason: str) -> BudgetThrottled:
+    return BudgetThrottled(f"the daily budget of project {project.id} ({_usd(project)}) is spent, {reason}", stand_in)
 
 
 def _name(provider: str, model: str) -> str:

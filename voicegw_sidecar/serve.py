@@ -143,6 +143,8 @@ def run(
     loaded: Loaded, announce: Callable[[Running], None], read: Callable[[], Loaded], *, is_watching: bool = False
 ) -> None:
     """Serve on the fastest event loop that is installed."""
+    # whoever started us may have had them blocked, and blocked they stay: nobody could end us
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     pages = PageProcess.forked()  # now: there is one thread, and nothing is open yet
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(loaded, announce, read, pages, is_watching=is_watching))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from livekit.agents import NOT_GIVEN, AgentSession, llm, stt, tts
 from livekit.agents.utils import http_context
 from livekit.plugins import deepgram
@@ -25,6 +26,7 @@ from tests.sidecar import Sidecar
 from tests.simulator.sounds import PCM, spoken
 from tests.unified.livekit_call import ANSWERS, SAYS, script
 from voicegw_sidecar import inference
+from voicegw_sidecar.settings import load_settings
 from voicegw_sidecar.simulator import Simulator
 from voicegw_sidecar.simulator.routes import PROVIDERS
 
@@ -69,6 +71,17 @@ def environ(sidecar: Sidecar) -> dict[str, str]:
 def test_examples_are_short_and_tried(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 60
     assert f'"{path.name}"' in Path(__file__).read_text()
+
+
+def test_the_examples_configuration_is_valid_and_theirs() -> None:
+    loaded = load_settings(str(EXAMPLES / "voicegw.yaml"), {"OPENAI_API_KEY": "k", "HOME": "/home/agent"})
+    project = loaded.config.projects["prod"]
+    ours = yaml.safe_load(PROD.format(budget=PLENTY, action="throttle"))["projects"]["prod"]
+    theirs = yaml.safe_load((EXAMPLES / "voicegw.yaml").read_text())["projects"]["prod"]
+    assert (theirs["throttle_to"], theirs["budget_action"]) == (ours["throttle_to"], ours["budget_action"])
+    assert project.routing.rosters.llm
+    assert loaded.config.providers["openai"].api_key
+    assert not loaded.config.providers["deepgram"].api_key
 
 
 async def run(sidecar: Sidecar, name: str, *words: str) -> tuple[int | None, str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -107,6 +108,78 @@ def test_a_sidecar_that_does_not_start_says_why(environ: dict[str, str], tmp_pat
     assert "did you mean projects" in last
 
 
+FAILS = """
+from voicegw_sidecar import inference
+for _ in range(3):
+    try:
+        inference.base_url("openai")
+    except inference.SidecarNotRunningError as error:
+        print(error)
+"""
+
+
+def test_a_start_that_fails_is_not_tried_again_at_once(environ: dict[str, str], tmp_path: Path) -> None:
+    """A port that somebody holds who says nothing: each try would hold up an event loop."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", int(environ["VOICEGW_URL"].rpartition(":")[2])))
+        held.listen()
+        first, *others = said(agent(environ, FAILS)).splitlines()
+    assert "ended with code" in first
+    assert others == [first, first]
+    [log] = tmp_path.glob(".config/voicegateway/autostart-*.log")
+    assert log.read_text().count("in use") == 1
+
+
+@pytest.mark.parametrize("trouble", ["no home", "a pipe", "not writable"])
+def test_a_log_that_cannot_be_kept_keeps_nothing_from_starting(
+    environ: dict[str, str], tmp_path: Path, trouble: str, ended: None
+) -> None:
+    port = environ["VOICEGW_URL"].rpartition(":")[2]
+    if trouble == "no home":
+        environ["HOME"] = ""
+    elif trouble == "a pipe":
+        (tmp_path / ".config/voicegateway").mkdir(parents=True)
+        os.mkfifo(tmp_path / f".config/voicegateway/autostart-{port}.log")
+    else:
+        environ["HOME"] = "/proc"
+    assert said(agent(environ)) == f"{environ['VOICEGW_URL']}/openai"
+    assert not (Path.cwd() / "~").exists()
+
+
+BLOCKED = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); " + ASK
+
+
+@pytest.mark.usefixtures("ended")
+def test_a_sidecar_can_be_ended_whatever_its_starter_had_blocked(environ: dict[str, str]) -> None:
+    """The fixture ends it by SIGTERM."""
+    assert said(agent(environ, BLOCKED)) == f"{environ['VOICEGW_URL']}/openai"
+
+
+DIES = """
+import asyncio, os, pathlib, signal, time
+from voicegw_sidecar import inference
+from voicegw_sidecar.inference.autostart import is_running
+inference.base_url("openai")
+def parent(folder):
+    return int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+[pid] = [int(one.name) for one in pathlib.Path("/proc").glob("[0-9]*") if parent(one) == os.getpid()]
+os.kill(pid, signal.SIGTERM)
+while is_running(os.environ["VOICEGW_URL"]):
+    time.sleep(0.02)
+while pathlib.Path(f"/proc/{pid}").exists():  # nobody's zombie
+    time.sleep(0.02)
+try:
+    asyncio.run(inference.open_session().__aenter__())
+except inference.SessionRefusedError as error:
+    print(error.code, flush=True)
+"""
+
+
+@pytest.mark.usefixtures("ended")
+def test_a_sidecar_that_has_died_is_started_again_for_the_next_session(environ: dict[str, str]) -> None:
+    assert said(agent(environ, DIES)) == "no_route"
+
+
 @pytest.mark.parametrize("url", ["https://127.0.0.1:1", "http://192.0.2.1:1", "http://127.0.0.1:1/behind"])
 def test_only_a_sidecar_of_this_machine_is_started(environ: dict[str, str], url: str) -> None:
     if "192" in url:
@@ -114,4 +187,4 @@ def test_only_a_sidecar_of_this_machine_is_started(environ: dict[str, str], url:
     else:
         environ["VOICEGW_URL"] = url
     last = _failure(environ)
-    assert "ValueError: VOICEGW_AUTOSTART starts a sidecar on this machine only" in last
+    assert "ValueError: VOICEGW_AUTOSTART starts a sidecar at an address of this machine" in last

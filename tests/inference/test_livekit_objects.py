@@ -20,6 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+KEY = "agents-of-prod-1234567890-abcdefgh"
 Run = Callable[[str], Awaitable[object]]
 
 
@@ -90,7 +91,7 @@ async def test_every_plugin_is_among_those_called() -> None:
 )
 def test_plugins_are_pointed_as_the_table_of_client_lines_says(kind: str, name: str, plugin: Plugin) -> None:
     provider = name.partition("/")[0]
-    templates = {line.template for line in LINES if line.provider == provider}
+    templates = {line.template.replace(".with_ollama", "") for line in LINES if line.provider == provider}
     assert any(template.startswith(f'{plugin.name}(base_url="{{base}}{plugin.address}"') for template in templates), (
         templates
     )
@@ -130,15 +131,36 @@ projects:
     providers: {openai: {api_key: real}}
 """
     async with open_place(more) as place:
-        monkeypatch.setenv("VOICEGW_AGENT_KEY", "agents-of-prod-1234567890-abcdefgh")
+        monkeypatch.setenv("VOICEGW_AGENT_KEY", f"{KEY}\n")  # as mounted secrets end
         monkeypatch.setenv("OPENAI_API_KEY", "not-this-one")
         with pytest.raises(ValueError, match="VOICEGW_AGENT_KEY is set, and no project"):
             inference.LLM("auto")
         inference.set_project("prod")
         assert await answered("openai/gpt-4.1-mini")("") == ANSWER
         assert await answered("auto")("") == ANSWER
+        assert await answered("ollama/qwen2.5:3b")("")
+        assert await answering(lambda _: inference.LLM("ollama/qwen2.5:3b", api_key=KEY))("")
         keys = {entry.headers["authorization"] for entry in place.simulator.ledger.entries("openai.chat")}
     assert keys == {"Bearer real"}
+
+
+@pytest.mark.parametrize("argument", ["base_url", "client"])
+async def test_the_agent_key_goes_to_no_other_address(monkeypatch: pytest.MonkeyPatch, argument: str) -> None:
+    monkeypatch.setenv("VOICEGW_AGENT_KEY", KEY)
+    inference.set_project("prod")
+    for make in (inference.STT, inference.LLM, inference.TTS):
+        for model in ("openai/x", "my_vllm/x", "auto"):
+            with pytest.raises(ValueError, match=f"{argument}: calls go to the sidecar here") as caught:
+                make(model, **{argument: "https://third.example/v1"})
+            assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["two words", "ключ", "a\nb"])
+def test_an_agent_key_that_cannot_be_one_is_not_repeated(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("VOICEGW_AGENT_KEY", key)
+    with pytest.raises(ValueError, match="VOICEGW_AGENT_KEY: expected a key") as caught:
+        inference.LLM("openai/gpt-4.1-mini")
+    assert key not in str(caught.value)
 
 
 async def test_own_keys_of_the_agent_are_left_to_the_plugin(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from voicegw_sidecar.config.entry import Entry
+from voicegw_sidecar.config.entry import RESERVED, Entry
+from voicegw_sidecar.inference import scope
 from voicegw_sidecar.inference.names import Kind, Model, read_model
 from voicegw_sidecar.terms import Modality
 
@@ -30,10 +31,15 @@ def test_names_are_read_as_the_sidecar_reads_them(kind: Kind, text: str, model: 
     assert (entry.provider, entry.model, entry.variant) == model
 
 
+def test_reserved_words_are_those_of_the_sidecar() -> None:
+    assert scope.RESERVED == RESERVED
+
+
 @pytest.mark.parametrize(
     ("kind", "text"),
     [("stt", ""), ("stt", "deepgram/"), ("tts", "cartesia/sonic-3:"), ("llm", "Open AI/x"), ("llm", "open ai/x"),
-     ("stt", "local/deepgram"), ("llm", "openai/a b"), ("llm", "openai/" + "x" * 300), ("llm", "openai/\n")],
+     ("stt", "local/deepgram"), ("llm", "s/x"), ("llm", "p/x"), ("llm", "v1/x"),
+     ("llm", "openai/a b"), ("llm", "openai/" + "x" * 300), ("llm", "openai/\n")],
 )  # fmt: skip
 def test_what_is_no_name(kind: Kind, text: str) -> None:
     with pytest.raises(ValueError, match="model: found") as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -128,12 +129,27 @@ projects:
     assert {row.provider for row in rows} == {"openai", "anthropic", "kokoro", "piper", "ollama"}
 
 
+async def test_groqs_voice_leaves_the_process_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROQ_BASE_URL", "https://elsewhere.example")
+    inference.set_project("prod")
+    service: Any = pipecat.TTS("groq/canopylabs/orpheus-v1-english")
+    assert str(service._client.base_url) == "http://127.0.0.1:8080/p/prod/groq/"
+    assert os.environ["GROQ_BASE_URL"] == "https://elsewhere.example"
+
+
+async def test_headers_of_the_callers_own_go_beside_ours() -> None:
+    inference.set_project("prod")
+    service: Any = pipecat.STT("cartesia/ink-whisper", extra_headers={"X-Own": "y", "X-VoiceGW-Project": "other"})
+    assert service._extra_headers == {"X-Own": "y", "X-VoiceGW-Project": "prod"}
+
+
 def test_settings_of_the_callers_own_are_kept() -> None:
     from pipecat.services.openai.llm import OpenAILLMService
 
     settings = OpenAILLMService.Settings(model="another", system_instruction="Be brief.")
     service: Any = pipecat.LLM("openai/gpt-4.1-mini", settings=settings)
     assert (service._settings.model, service._settings.system_instruction) == ("gpt-4.1-mini", "Be brief.")
+    assert settings.model == "another"
 
 
 @pytest.mark.parametrize(
@@ -142,6 +158,7 @@ def test_settings_of_the_callers_own_are_kept() -> None:
         (lambda: pipecat.STT("anthropic/x"), "anthropic does no such work; it has LLM"),
         (lambda: pipecat.TTS("deepgram/aura-2-thalia-en:loud"), "DeepgramTTSService takes no 'loud' behind its model"),
         (lambda: pipecat.LLM("a b"), "model: found 'a b'"),
+        (lambda: pipecat.LLM("openai/x", base_url="http://x"), "base_url: calls go to the sidecar here"),
     ],
 )
 def test_what_cannot_be_made(wrong: Callable[[], object], words: str) -> None:

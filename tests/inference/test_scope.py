@@ -78,6 +78,7 @@ async def test_tasks_beside_each_other_keep_their_own() -> None:
         (lambda: inference.set_session(" call"), "session: found ' call'"),
         (lambda: inference.set_session("x" * 65), "session: found"),
         (lambda: inference.base_url("../v1"), "provider: found '../v1'"),
+        (lambda: inference.base_url("s"), "provider: found 's'"),
         (lambda: inference.base_url("openai", project="a b"), "project: found 'a b'"),
     ],
 )
@@ -88,13 +89,28 @@ def test_what_cannot_be_is_said_in_one_line(wrong: object, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["127.0.0.1:8080", "http://user:secret@localhost", "http://h?key=secret", "ftp://secret", "http://h:99999"]
+    "url",
+    [
+        "http://a..b:80",
+        "http://h\tsecret",
+        "127.0.0.1:8080",
+        "http://user:secret@localhost",
+        "http://h?key=secret",
+        "ftp://secret",
+        "http://h:99999",
+    ],
 )
 def test_an_address_that_is_none_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("VOICEGW_URL", url)
     with pytest.raises(ValueError, match="VOICEGW_URL: expected an address") as caught:
         inference.base_url("openai")
     assert "secret" not in str(caught.value)
+
+
+def test_an_address_as_people_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOICEGW_URL", "HTTP://LOCALHOST:8080/\n")
+    assert inference.base_url("openai") == "http://LOCALHOST:8080/openai"
+    assert inference.ws_url("openai") == "ws://LOCALHOST:8080/openai"
 
 
 def test_a_project_of_the_environment_that_cannot_be_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,55 @@ async def test_a_session_that_is_left_is_closed_and_the_context_as_before(open_p
         assert (await place.sidecar.get_json(f"/v1/sessions/{session.id}"))["ended_at"] is not None
 
 
+async def test_the_context_afterwards_is_that_of_before(open_place: OpenPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_place(ROUTED):
+        inference.set_project("prod")
+        inference.set_session("call-1")
+        inference.set_project("staging")
+        async with inference.open_session(project="prod"):
+            assert inference.current_session() != "call-1"
+        assert (inference.current_project(), inference.current_session()) == ("staging", None)
+        inference.set_project("prod")
+        assert inference.current_session() == "call-1"
+        inference.set_project(None)
+        monkeypatch.setenv("VOICEGW_PROJECT", "prod")
+        async with inference.open_session():
+            pass
+        monkeypatch.setenv("VOICEGW_PROJECT", "staging")
+        assert inference.current_project() == "staging"
+
+
+async def test_a_session_left_in_another_task_leaves_that_tasks_context(open_place: OpenPlace) -> None:
+    async with open_place(ROUTED) as place:
+        opening = inference.open_session(project="prod")
+        session = await opening.__aenter__()
+
+        async def shut_down() -> str | None:
+            inference.set_project("staging")
+            await opening.__aexit__(None, None, None)
+            return inference.current_project()
+
+        assert await asyncio.create_task(shut_down()) == "staging"
+        assert (await place.sidecar.get_json(f"/v1/sessions/{session.id}"))["ended_at"] is not None
+        with pytest.raises(RuntimeError, match="call it again for another"):
+            await opening
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.001, 0.004, 0.02])
+async def test_who_stops_waiting_leaves_no_session_open(open_place: OpenPlace, after_s: float) -> None:
+    """Whenever it is: before the sidecar was asked, while it answers, after it has."""
+    async with open_place(ROUTED) as place:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(after_s), inference.open_session(project="prod", session_id="left"):
+                await asyncio.sleep(60)
+        async with asyncio.timeout(10):
+            while True:
+                found = (await place.sidecar.get_json("/v1/sessions?project=prod"))["sessions"]
+                if all(one["ended_at"] for one in found):
+                    break
+                await asyncio.sleep(0.01)
+
+
 async def test_an_exception_within_goes_on_and_the_session_is_closed(open_place: OpenPlace) -> None:
     async with open_place(ROUTED) as place:
         with pytest.raises(ZeroDivisionError):
@@ -96,6 +145,16 @@ async def test_agent_keys_open_sessions_of_their_project(
         async with inference.open_session() as session:
             assert session.project == "prod"
             assert inference.current_project() == "prod"
+
+
+async def test_closing_never_fails_an_agent(open_place: OpenPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_place(ROUTED):
+        session = await inference.open_session(project="prod")
+        monkeypatch.setenv("VOICEGW_AGENT_KEY", "no key")
+        await session.close()
+        monkeypatch.delenv("VOICEGW_AGENT_KEY")
+        monkeypatch.setenv("VOICEGW_URL", "no address")
+        await session.close()
 
 
 async def test_nobody_there_and_nobody_of_ours(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:

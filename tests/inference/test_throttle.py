@@ -93,7 +93,7 @@ async def test_named_models_go_on_by_the_signal(open_place: OpenPlace) -> None:
         agent = Agent()
         for _ in range(TURNS):
             assert all(await agent.turn())
-        assert agent.models == {"stt": "whisper/large-v3", "llm": "ollama/qwen2.5:3b", "tts": "kokoro"}
+        assert agent.models == {"stt": "whisper/large-v3", "llm": "ollama/qwen2.5:3b", "tts": "kokoro/kokoro"}
         rows = await place.sidecar.rows(at_least=3 * TURNS)
     assert {(row.project, row.session_id) for row in rows} == {("prod", "call-1")}
     refused = [row.provider for row in rows if row.status == "refused"]

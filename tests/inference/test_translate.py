@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from inspect import isasyncgenfunction
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.inference.conftest import OpenPlace, Place
 from voicegw_sidecar import inference
 from voicegw_sidecar.inference import BudgetExceededError, BudgetThrottleSignal
 from voicegw_sidecar.inference.refusals import note_refusal
+from voicegw_sidecar.simulator import Failure, FailureKind
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -28,6 +30,7 @@ projects:
     budget_action: throttle
     throttle_to: {stt: whisper/large-v3, llm: ollama/qwen2.5:3b, tts: piper}
   dev: {daily_budget: 0.000001, budget_action: block}
+  staging: {}
 """
 ASKED: Any = [{"role": "user", "content": "Where is my order?"}]
 EXCEEDED = "budget_exceeded: the daily budget of project dev (5.00 USD) is spent; raise it"
@@ -122,10 +125,76 @@ async def test_a_local_model_that_fails_in_its_turn_is_no_refusal(spent: Place, 
     assert inference.translate(caught.value) is None
 
 
+async def test_a_providers_own_402_while_a_refusal_is_handled_is_its_own(spent: Place) -> None:
+    """As of an SDK that names no cause: what is being handled is none of its business."""
+    from anthropic import APIStatusError as AnthropicError
+    from anthropic import AsyncAnthropic
+
+    inference.set_project("dev")
+    refused = AsyncOpenAI(api_key="k", base_url=f"{inference.base_url('openai')}/v1")
+    spent.simulator.fail_next("anthropic.messages", Failure(FailureKind.STATUS, status=402))
+    other = AsyncAnthropic(api_key="k", base_url=inference.base_url("anthropic", project="staging"), max_retries=0)
+    async with refused, other:
+        with pytest.raises(AnthropicError) as caught:
+            try:
+                await refused.chat.completions.create(model="gpt-4.1-mini", messages=ASKED)
+            except APIStatusError:
+                await other.messages.create(model="claude-haiku-4-5", max_tokens=9, messages=ASKED)
+    assert caught.value.status_code == 402
+    assert inference.translate(caught.value) is None
+
+
+def test_what_an_agent_raises_in_place_of_a_refusal_is_its_own() -> None:
+    class LocalModelFailed(Exception):
+        pass
+
+    with pytest.raises(LocalModelFailed) as caught:
+        try:
+            raise WithBody(THROTTLED)
+        except WithBody:
+            raise LocalModelFailed from None
+    assert inference.translate(caught.value) is None
+
+
+async def test_the_wrapper_takes_generators_and_what_returns_something_to_await() -> None:
+    """LiveKit's nodes are async generators."""
+
+    @inference.budget_errors()
+    async def node(number: int) -> AsyncIterator[int]:
+        yield number
+        raise WithBody(THROTTLED)
+
+    @inference.budget_errors()
+    def plain(number: int) -> Iterator[int]:
+        yield number
+        raise WithBody(EXCEEDED)
+
+    class Model:
+        async def __call__(self) -> None:
+            raise WithBody(EXCEEDED)
+
+    found = []
+    with pytest.raises(BudgetThrottleSignal):
+        async for one in node(1):
+            found.append(one)
+    with pytest.raises(BudgetExceededError):
+        found += plain(2)
+    assert found[0] == 1
+    assert isasyncgenfunction(node)
+    with pytest.raises(BudgetExceededError):
+        await inference.budget_errors()(Model())()
+    with pytest.raises(BudgetExceededError):
+        await inference.budget_errors()(lambda: Model()())()
+
+
 class WithBody(Exception):
     def __init__(self, body: object, status_code: int = 402) -> None:
         super().__init__("refused")
         self.body, self.status_code = body, status_code
+
+
+class FromSdk(Exception):
+    """An SDK's own exception, of which nothing but its text is left."""
 
 
 class WithHeaders(Exception):
@@ -147,14 +216,18 @@ def raised_from(cause: Exception) -> Exception:
 @pytest.mark.parametrize(
     ("found", "kind", "project", "stand_in"),
     [
-        (Exception(EXCEEDED), BudgetExceededError, "dev", None),
+        (FromSdk(EXCEEDED), BudgetExceededError, "dev", None),
         (WithBody({"error": {"message": EXCEEDED}}), BudgetExceededError, "dev", None),
         (WithBody({"detail": {"message": THROTTLED}}), BudgetThrottleSignal, "prod", "ollama/qwen2.5:3b"),
         (WithBody(f'{{"error": "{THROTTLED}"}}'.encode()), BudgetThrottleSignal, "prod", "ollama/qwen2.5:3b"),
-        (Exception(THROTTLED[: THROTTLED.index("prod") + 2]), BudgetThrottleSignal, None, "ollama/qwen2.5:3b"),
+        (FromSdk(THROTTLED[: THROTTLED.index("prod") + 2]), BudgetThrottleSignal, None, "ollama/qwen2.5:3b"),
         (raised_from(WithBody(THROTTLED)), BudgetThrottleSignal, "prod", "ollama/qwen2.5:3b"),
-        (ExceptionGroup("two", [ValueError("x"), Exception(EXCEEDED)]), BudgetExceededError, "dev", None),
+        (ExceptionGroup("two", [ValueError("x"), FromSdk(EXCEEDED)]), BudgetExceededError, "dev", None),
+        (ExceptionGroup("many", [*(ValueError(n) for n in range(200)), FromSdk(EXCEEDED)]), BudgetExceededError, "dev",
+         None),
         (WithHeaders({"x-voicegw-error": "budget_exceeded"}), BudgetExceededError, None, None),
+        (WithHeaders({"x-voicegw-error": "budget_exceeded", "x-voicegw-project": "dev"}), BudgetExceededError, "dev",
+         None),
         (WithHeaders({"X-VoiceGW-Error": "budget_throttled", "X-VoiceGW-Throttle-To": "kokoro"}),
          BudgetThrottleSignal, None, "kokoro"),
         (WithHeaders({"x-voicegw-error": "budget_throttled"}), BudgetThrottleSignal, None, None),
@@ -170,6 +243,35 @@ def test_refusals_in_every_shape(found: Exception, kind: type, project: str | No
     assert "budget" in str(refusal)
 
 
+class Failing(Exception):
+    """Every attribute of it fails."""
+
+    exceptions = None
+
+    def __str__(self) -> str:
+        raise OSError("no text")
+
+    @property
+    def body(self) -> object:
+        raise OSError("no body")
+
+    @property
+    def headers(self) -> object:
+        raise OSError("no headers")
+
+
+class Odd(dict[str, str]):
+    def get(self, *_: object) -> Any:
+        raise OSError("no header")
+
+
+def nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 def looping() -> Exception:
     first, second = Exception("one"), Exception("two")
     first.__cause__, second.__cause__ = second, first
@@ -180,7 +282,9 @@ def looping() -> Exception:
     "found",
     [None, "text", ValueError("x"), WithBody({"error": {"code": "insufficient_quota"}}), WithBody("Payment required"),
      Exception("402 budget_exceeded"), WithHeaders({"x-voicegw-error": "unpriced_model"}), WithHeaders(None), looping(),
-     WithHeaders({"x-voicegw-error": ["budget_exceeded"]}), KeyError(THROTTLED.partition(":")[0])],
+     WithHeaders({"x-voicegw-error": ["budget_exceeded"]}), KeyError(THROTTLED.partition(":")[0]), Failing(),
+     WithHeaders(Odd()), WithHeaders(object()), WithBody(nested(100_000)), WithBody(EXCEEDED, status_code=400),
+     ValueError(f"cannot parse {EXCEEDED}"), WithBody(f"your prompt: {EXCEEDED}", status_code=429)],
 )  # fmt: skip
 def test_what_is_none(found: object) -> None:
     """A provider's own 402 above all: its user has another bill to pay."""
@@ -196,7 +300,7 @@ def test_what_handlers_of_frameworks_are_given() -> None:
     """LiveKit's event holds an error that holds the exception; Pipecat's frame has text, or both."""
     assert isinstance(inference.translate(Event(Event(WithBody(THROTTLED)))), BudgetThrottleSignal)
     assert isinstance(inference.translate(Event(f"Error during completion: {EXCEEDED}")), BudgetExceededError)
-    raised = Exception("only 402")
+    raised = FromSdk("only 402")
     raised.__cause__ = WithBody(THROTTLED)
     note_refusal(Event(raised))
     raised.__cause__ = None

@@ -27,7 +27,7 @@ class SessionRefusedError(InferenceError):
 class BudgetRefusal(InferenceError):
     """A call that the project's daily budget refused: nothing of it was sent to the provider.
 
-    ``project`` is None where the SDK's exception has no word of it.
+    ``project`` is None where the SDK's exception has no word of it. The SDK's own is the ``__cause__``.
     """
 
     def __init__(self, message: str, project: str | None = None) -> None:

@@ -34,7 +34,6 @@ class Plugin(NamedTuple):
     variant: str = ""
     model: str | None = None
     more: tuple[tuple[str, object], ...] = ()
-    needs_key: bool = True
 
 
 KEYS = {
@@ -47,7 +46,7 @@ LIVEKIT: dict[Kind, dict[str, Plugin]] = {
     "stt": {
         "deepgram": Plugin("deepgram.STT", "/v1/listen", "language"),
         "deepgram/flux": Plugin("deepgram.STTv2", "/v2/listen"),
-        "assemblyai": Plugin("assemblyai.STT", "", "language_code"),
+        "assemblyai": Plugin("assemblyai.STT", "", "language_codes"),
         "cartesia": Plugin("cartesia.STT", "", "language"),
         "elevenlabs": Plugin("elevenlabs.STT", "/v1", "language_code"),
         "openai": Plugin("openai.STT", "/v1", "language"),
@@ -58,7 +57,7 @@ LIVEKIT: dict[Kind, dict[str, Plugin]] = {
         "openai": Plugin("openai.LLM", "/v1"),
         "anthropic": Plugin("anthropic.LLM"),
         "groq": Plugin("groq.LLM", "/openai/v1"),
-        "ollama": Plugin("openai.LLM.with_ollama", "/v1", model="qwen2.5:3b", needs_key=False),
+        "ollama": Plugin("openai.LLM", "/v1", model="qwen2.5:3b"),
     },
     "tts": {
         "cartesia": Plugin("cartesia.TTS", "", "voice"),
@@ -80,6 +79,8 @@ _OWN_SERVER = {
     "llm": Plugin("openai.LLM", "/v1"),
     "tts": Plugin("openai.TTS", "/v1", "voice"),
 }
+ADDRESSES = frozenset({"base_url", "url", "ws_url", "websocket_base_url", "api_endpoint_base_url", "client"})
+"""Arguments that say where calls go: here that is the sidecar, and the agent key must go nowhere else."""
 _WORK = {"stt": "speech-to-text", "llm": "language models", "tts": "text-to-speech"}
 
 
@@ -106,6 +107,7 @@ def TTS(model: str = AUTO, *, unified: bool = False, **options: Any) -> tts.TTS[
 
 
 def _made(kind: Kind, text: str, is_unified: bool, options: dict[str, Any]) -> Any:
+    refuse_addresses(options)
     if text == AUTO:
         made = _inference(kind, AUTO, options)
     else:
@@ -117,6 +119,12 @@ def _made(kind: Kind, text: str, is_unified: bool, options: dict[str, Any]) -> A
             made = _class(plugin.name)(**_arguments(plugin, model, options))
     made.on("error", note_refusal)
     return made
+
+
+def refuse_addresses(options: dict[str, Any]) -> None:
+    """Raise `ValueError` where a caller says where the calls shall go."""
+    if named := sorted(ADDRESSES & options.keys()):
+        raise ValueError(f"{named[0]}: calls go to the sidecar here; for another address make the object yourself")
 
 
 def plugin_of(kind: Kind, model: Model) -> Plugin:
@@ -141,14 +149,20 @@ def _arguments(plugin: Plugin, model: Model, options: dict[str, Any]) -> dict[st
         if not plugin.variant:
             raise ValueError(f"{plugin.name} takes no {model.variant!r} behind its model; the model says it all")
         found[plugin.variant] = model.variant
-    if plugin.needs_key and (key := agent_key() or _stand_in_key(model.provider)):
+    if key := agent_key() or _stand_in_key(model.provider):
         found["api_key"] = key
     return {**found, **options}
 
 
 def agent_key() -> str | None:
-    """Return ``VOICEGW_AGENT_KEY``: it says which project pays, and goes no further than the sidecar."""
-    return os.environ.get("VOICEGW_AGENT_KEY") or None
+    """Return ``VOICEGW_AGENT_KEY``: it says which project pays, and goes no further than the sidecar.
+
+    Raises `ValueError` for what cannot be in a header; it is not repeated.
+    """
+    key = os.environ.get("VOICEGW_AGENT_KEY", "").strip()  # mounted secrets often end in a line break
+    if not all("!" <= char <= "~" for char in key):
+        raise ValueError("VOICEGW_AGENT_KEY: expected a key without spaces, line breaks or non-ASCII characters")
+    return key or None
 
 
 def _stand_in_key(provider: str) -> str | None:

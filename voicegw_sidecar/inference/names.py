@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from voicegw_sidecar.inference.scope import PROVIDERS
+from voicegw_sidecar.inference.scope import PROVIDERS, RESERVED
 
 Kind = Literal["stt", "llm", "tts"]
 AUTO = "auto"
@@ -34,7 +34,8 @@ def read_model(kind: Kind, text: str) -> Model:
     if kind != "llm" and ":" in name:
         name, _, variant = name.rpartition(":")
     is_named = PROVIDERS.fullmatch(provider) and text.isprintable() and " " not in text and len(text) <= _LONGEST
-    if not is_named or (slash and not name) or variant == "":
+    is_reserved = provider in RESERVED and provider != "local"
+    if not is_named or is_reserved or (slash and not name) or variant == "":
         example = {"stt": "'deepgram/nova-3'", "llm": "'openai/gpt-4.1-mini'", "tts": "'cartesia/sonic-3'"}[kind]
         raise ValueError(f"model: found {text[:70]!r}, expected provider/model such as {example}, or 'auto'")
     if provider != "local":

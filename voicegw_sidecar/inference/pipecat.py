@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from voicegw_sidecar.inference.errors import MissingExtraError
-from voicegw_sidecar.inference.livekit import ANY_KEY, KEYS, agent_key
+from voicegw_sidecar.inference.livekit import ANY_KEY, KEYS, agent_key, refuse_addresses
 from voicegw_sidecar.inference.names import AUTO, Kind, Model, read_model
-from voicegw_sidecar.inference.scope import as_ws, base_url, current_project, current_session, unified_url
+from voicegw_sidecar.inference.scope import as_ws, base_url, current_project, current_session, sidecar_url, unified_url
 
 if TYPE_CHECKING:
     from pipecat.services.llm_service import LLMService
@@ -49,6 +50,8 @@ def _at_ws(argument: str, suffix: str = "") -> _Pointed:
 def _at_root(base: str) -> dict[str, Any]:
     """Point a client that drops an address's path: headers say what the path would."""
     told = {"X-VoiceGW-Project": current_project(), "X-VoiceGW-Session": current_session()}
+    if urlsplit(sidecar_url()).path:
+        raise ValueError("VOICEGW_URL: Pipecat's CartesiaSTTService keeps no path of an address, and this one has one")
     parts = urlsplit(as_ws(base))
     return {
         "base_url": f"{parts.scheme}://{parts.netloc}",
@@ -61,6 +64,7 @@ def _anthropic(base: str) -> dict[str, Any]:
     return {"client": client(api_key=_key("anthropic"), base_url=base)}
 
 
+_GROQ_TTS = "groq.tts.GroqTTSService"
 PIPECAT: dict[Kind, dict[str, Service]] = {
     "stt": {
         "deepgram": Service("deepgram.stt.DeepgramSTTService", _at("base_url"), "language"),
@@ -86,7 +90,7 @@ PIPECAT: dict[Kind, dict[str, Service]] = {
         "deepgram": Service("deepgram.tts.DeepgramTTSService", _at_ws("base_url"), model="voice"),
         "deepgram/flux": Service("deepgram.flux.tts.DeepgramFluxTTSService", _at_ws("url", "/v2/speak"), model="voice"),
         "openai": Service("openai.tts.OpenAITTSService", _at("base_url", "/v1"), "voice"),
-        "groq": Service("groq.tts.GroqTTSService", lambda base: {}, "voice"),
+        "groq": Service(_GROQ_TTS, lambda base: {}, "voice"),
     },
 }
 """Each provider's service; a provider that is in none of the three speaks OpenAI's protocol."""
@@ -123,18 +127,20 @@ def TTS(model: str = AUTO, *, unified: bool = False, **options: Any) -> TTSServi
 
 
 def _made(kind: Kind, text: str, is_unified: bool, options: dict[str, Any]) -> Any:
+    refuse_addresses(options)
     if text == AUTO or is_unified or (kind, read_model(kind, text).provider) in UNIFIED_ONLY:
         key = agent_key() or ANY_KEY
         return _service(UNIFIED[kind], text, None, {"base_url": unified_url(), "api_key": key, **options})
     model = read_model(kind, text)
     service = service_of(kind, model)
     base = base_url(model.provider)
-    given = {"api_key": _key(model.provider), **service.pointed(base), **options}
-    if model.provider == "ollama" and "api_key" not in options:
-        given.pop("api_key")
-    if service.name == "groq.tts.GroqTTSService":
-        return _where_groq_looks(base, lambda: _service(service, model.name, model.variant, given))
-    return _service(service, model.name or service.usual, model.variant, given)
+    given = {"api_key": _key(model.provider), **service.pointed(base)}
+    headers = {**options.pop("extra_headers", {}), **given.pop("extra_headers", {})}
+    given |= {**options, **({"extra_headers": headers} if headers else {})}
+    made = _service(service, model.name or service.usual, model.variant, given)
+    if service.name == _GROQ_TTS:  # it takes no address: its only one is a variable of the whole process
+        made._client = made._client.with_options(base_url=base)
+    return made
 
 
 def service_of(kind: Kind, model: Model) -> Service:
@@ -155,7 +161,7 @@ def _is_of(model: Model, special: str) -> bool:
 
 def _service(service: Service, model: str | None, variant: str | None, given: dict[str, Any]) -> Any:
     kind = _class(service.name)
-    settings = given.pop("settings", None) or kind.Settings()
+    settings = copy(given.pop("settings", None)) or kind.Settings()  # theirs may be for several services
     if model is not None:
         setattr(settings, service.model, model)
     if variant is not None:
@@ -163,19 +169,6 @@ def _service(service: Service, model: str | None, variant: str | None, given: di
             raise ValueError(f"{kind.__name__} takes no {variant!r} behind its model; give it its settings")
         setattr(settings, service.variant, variant)
     return kind(settings=settings, **given)
-
-
-def _where_groq_looks(base: str, make: Callable[[], Any]) -> Any:
-    """Make Groq's speech service, whose only address is a variable, read when it is made."""
-    before = os.environ.get("GROQ_BASE_URL")
-    os.environ["GROQ_BASE_URL"] = base
-    try:
-        return make()
-    finally:
-        if before is None:
-            del os.environ["GROQ_BASE_URL"]
-        else:
-            os.environ["GROQ_BASE_URL"] = before
 
 
 def _key(provider: str) -> str:

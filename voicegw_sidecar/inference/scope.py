@@ -9,16 +9,42 @@ from __future__ import annotations
 import os
 import re
 from contextvars import ContextVar
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 PROVIDERS = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_OWN_PATHS = (
+    "v1 p s api mcp static brand share login logout health ready metrics routing sessions projects costs logs"
+    " v2 v3 stt tts local demo"
+)
+RESERVED = frozenset(_OWN_PATHS.split())
+"""First words of the sidecar's own paths: no provider is called so."""
 _PROJECTS = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_VISIBLE = re.compile(r"[!-~]+")
 _SESSIONS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 
 _project: ContextVar[str | None] = ContextVar("voicegw_project", default=None)
 _session: ContextVar[tuple[str, str | None] | None] = ContextVar("voicegw_session", default=None)
 """The session's id, and the project that it was set for: an id means one conversation of one project."""
+
+
+class Scope(NamedTuple):
+    """What is set in a context, to be put back."""
+
+    project: str | None
+    session: tuple[str, str | None] | None
+
+
+def current_scope() -> Scope:
+    """Return what is set here, without what the environment adds."""
+    return Scope(_project.get(), _session.get())
+
+
+def put_back(scope: Scope) -> None:
+    """Set what was set before."""
+    _project.set(scope.project)
+    _session.set(scope.session)
 
 
 def set_project(project: str | None) -> None:
@@ -62,10 +88,11 @@ def sidecar_url() -> str:
 
     Raises `ValueError` where the variable holds no address; what it holds is not repeated.
     """
-    text = os.environ.get("VOICEGW_URL") or DEFAULT_URL
+    text = os.environ.get("VOICEGW_URL", "").strip() or DEFAULT_URL
     if not _is_address(text):
         raise ValueError(f"VOICEGW_URL: expected an address such as {DEFAULT_URL}, without user and query")
-    return text.rstrip("/")
+    parts = urlsplit(text)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
 def base_url(provider: str, *, project: str | None = None, session: str | None = None) -> str:
@@ -73,7 +100,7 @@ def base_url(provider: str, *, project: str | None = None, session: str | None =
 
     Project and session are those of the context unless they are named. OpenAI's clients want ``/v1`` after it.
     """
-    if not PROVIDERS.fullmatch(provider):
+    if not PROVIDERS.fullmatch(provider) or provider in RESERVED:
         raise ValueError(f"provider: found {provider[:70]!r}, expected a provider's id, such as 'openai'")
     return f"{_root(project, session)}/{provider}"
 
@@ -97,10 +124,13 @@ def _is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
         is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # a UnicodeError too
         return False
     return (
-        is_usable and text.isascii() and " " not in text and not ("@" in parts.netloc or parts.query or parts.fragment)
+        is_usable
+        and _VISIBLE.fullmatch(text) is not None
+        and not ("@" in parts.netloc or parts.query or parts.fragment)
     )
 
 

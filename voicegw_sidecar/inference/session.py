@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from voicegw_sidecar.inference.errors import SessionRefusedError, SidecarNotRunningError
-from voicegw_sidecar.inference.scope import current_project, current_session, set_project, set_session, sidecar_url
+from voicegw_sidecar.inference.errors import InferenceError, SessionRefusedError, SidecarNotRunningError
+from voicegw_sidecar.inference.livekit import agent_key
+from voicegw_sidecar.inference.scope import (
+    Scope,
+    current_project,
+    current_scope,
+    put_back,
+    set_project,
+    set_session,
+    sidecar_url,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -60,12 +68,18 @@ class Session(NamedTuple):
     async def close(self) -> None:
         """Close it, which fixes its figures; a second time does nothing more.
 
-        A sidecar that cannot be reached is no reason for the agent to fail: it is noted in the log.
+        What goes wrong with that is no reason for an agent to fail: it is noted in the log.
         """
+        import asyncio
+
+        await asyncio.to_thread(self.close_now)
+
+    def close_now(self) -> None:
+        """Close it from a thread that may wait."""
         path = f"/v1/sessions/{quote(self.id, safe='')}/close?project={quote(self.project, safe='')}"
         try:
-            await _asked("POST", path, None)
-        except (SidecarNotRunningError, SessionRefusedError) as error:
+            _ask("POST", path, None)
+        except (InferenceError, ValueError) as error:
             logger.warning("session not closed: %s", error, extra={"session": self.id, "project": self.project})
 
 
@@ -73,9 +87,10 @@ class open_session:
     """Open a session, and let what this context makes from then on belong to it.
 
     ``await inference.open_session()`` returns the `Session`, which is closed by its ``close``, else when it is idle.
-    ``async with inference.open_session() as session`` closes it at the end, and sets project and session back.
-    ``stt``, ``llm`` and ``tts`` narrow their rosters to one entry. Raises `SessionRefusedError`,
-    `SidecarNotRunningError`, and `ValueError` for ids that cannot be.
+    ``async with inference.open_session() as session`` closes it at the end, and puts project and session back.
+    ``stt``, ``llm`` and ``tts`` narrow their rosters to one entry. Whoever stops waiting leaves no session open.
+    Raises `SessionRefusedError`, for an id that cannot be as for a route that there is not; `SidecarNotRunningError`;
+    and `RuntimeError` where one is used a second time.
     """
 
     def __init__(
@@ -83,16 +98,15 @@ class open_session:
         llm: str | None = None, tts: str | None = None,
     ) -> None:  # fmt: skip
         self._asked = {"project": project, "session_id": session_id, "stt": stt, "llm": llm, "tts": tts}
-        self._before: tuple[str | None, str | None] | None = None
+        self._before: Scope | None = None
+        self._task: object = None
         self._session: Session | None = None
 
     def __await__(self) -> Generator[Any, Any, Session]:
         return self._open().__await__()
 
     async def __aenter__(self) -> Session:
-        before = current_project(), current_session()
         self._session = await self._open()
-        self._before = before
         return self._session
 
     async def __aexit__(
@@ -100,50 +114,104 @@ class open_session:
     ) -> None:
         assert self._session is not None
         assert self._before is not None
-        set_project(self._before[0])
-        set_session(self._before[1])
+        if _current_task() is self._task:  # another task's context is its own
+            put_back(self._before)
         await self._session.close()
 
     async def _open(self) -> Session:
+        if self._before is not None:
+            raise RuntimeError("open_session() opens one session; call it again for another")
+        self._before, self._task = current_scope(), _current_task()
         asked = {name: value for name, value in self._asked.items() if value is not None}
         if "project" not in asked and (project := current_project()) is not None:
             asked["project"] = project
-        session = _read(await _asked("POST", "/v1/sessions", asked))
+        session = await _Opening(asked).done()
         set_project(session.project)
         set_session(session.id)
         return session
 
 
-async def _asked(method: str, path: str, body: object) -> Any:
-    """Ask the sidecar on a thread: a client library's import would hold up the calls of an agent that has none."""
+def _current_task() -> object:
     import asyncio
 
-    return await asyncio.to_thread(_ask, method, path, body)
+    return asyncio.current_task()
+
+
+class _Opening:
+    """The opening of a session on a thread, which closes it again where nobody waits for it any more."""
+
+    def __init__(self, asked: dict[str, str]) -> None:
+        from threading import Lock
+
+        self._body = asked
+        self._lock = Lock()
+        self._is_left = False
+        self._opened: Session | None = None
+
+    async def done(self) -> Session:
+        import asyncio
+        from threading import Thread
+
+        try:
+            return await asyncio.to_thread(self._open)
+        except asyncio.CancelledError:
+            with self._lock:
+                self._is_left = True
+                opened = self._opened
+            if opened is not None:  # as the waiting was given up
+                Thread(target=opened.close_now, daemon=True).start()
+            raise
+
+    def _open(self) -> Session:
+        session = _read(_ask("POST", "/v1/sessions", self._body))
+        with self._lock:
+            self._opened = session
+            is_left = self._is_left
+        if is_left:
+            session.close_now()
+        return session
 
 
 def _ask(method: str, path: str, body: object) -> Any:
+    """Ask the sidecar; one that was started here and has gone since is started again, once."""
+    from voicegw_sidecar.inference.autostart import ensure_running, forget
+
+    url = ensure_running(sidecar_url())
+    try:
+        return _answer(url, method, path, body)
+    except ConnectionRefusedError:
+        if not forget(url):
+            raise _nobody(url, "Connection refused") from None
+    try:
+        return _answer(ensure_running(url), method, path, body)
+    except ConnectionRefusedError:
+        raise _nobody(url, "Connection refused") from None
+
+
+def _nobody(url: str, reason: str) -> SidecarNotRunningError:
+    return SidecarNotRunningError(f"no sidecar answers at {url}: {reason}; start it with 'voicegw-sidecar serve'")
+
+
+def _answer(url: str, method: str, path: str, body: object) -> Any:
+    """Send one request and return its JSON; raises `ConnectionRefusedError` where nobody listens."""
     import http.client
 
     import msgspec
 
-    from voicegw_sidecar.inference.autostart import ensure_running
-
-    url = ensure_running(sidecar_url())
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=_LIMIT_S)
     headers = {"Content-Type": "application/json"}
-    if key := os.environ.get("VOICEGW_AGENT_KEY"):
+    if key := agent_key():
         headers["Authorization"] = f"Bearer {key}"
     try:
         connection.request(method, parts.path + path, msgspec.json.encode({} if body is None else body), headers)
         answer = connection.getresponse()
         found = msgspec.json.decode(answer.read(_ANSWER_BYTES))
+    except ConnectionRefusedError:
+        raise
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise SidecarNotRunningError(
-            f"no sidecar answers at {url}: {reason}; start it with 'voicegw-sidecar serve'"
-        ) from None
+        raise _nobody(url, getattr(error, "strerror", None) or type(error).__name__) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise SidecarNotRunningError(f"what answers at {url} is no sidecar: it sent no JSON") from None
     finally:
