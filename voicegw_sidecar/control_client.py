@@ -7,10 +7,11 @@ Knows nothing of the server's code.
 
 from __future__ import annotations
 
+import errno
 import http.client
-import urllib.error
-import urllib.request
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -21,7 +22,9 @@ from voicegw_sidecar.errors import BadRequest, SidecarError, UnknownProject
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 TIMEOUT_S = 30.0
-_OWN_WORDS_BYTES, _ANSWER_BYTES = 64 * 1024, 64 * 1024 * 1024
+_OWN_WORDS_BYTES, _ANSWER_BYTES, _PIECE_BYTES = 64 * 1024, 64 * 1024 * 1024, 256 * 1024
+FOREIGN = "what answers there is no sidecar of this version"
+_NOTHING_LISTENS = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH}
 
 
 class NoAnswer(SidecarError):
@@ -36,11 +39,22 @@ class SaidNo(NoAnswer):
         self.reason = reason
 
 
+class _Heard(Struct, frozen=True):
+    """One answer, as it came."""
+
+    status: int
+    reason: str | None
+    """What ``X-VoiceGW-Error`` says."""
+    content: bytes
+
+
 class ControlClient(Struct, frozen=True):
     """Where a sidecar is, and the key that is presented to it; made by `control_client`."""
 
     url: str
     authorization: str | None
+    timeout_s: float = TIMEOUT_S
+    """For the connection, for each silence of the sidecar, and for an answer's content as a whole."""
 
     def __repr__(self) -> str:
         """Leave the key out."""
@@ -53,36 +67,59 @@ class ControlClient(Struct, frozen=True):
         """Send one request and return its JSON; ``also`` is a further status that comes with an answer.
 
         Raises `BadRequest` and `UnknownProject` as the sidecar does, and else `NoAnswer`: with its own words, or why
-        there are none. An upload that is refused is a no, whatever is wrong with it.
+        there are none, and whether the request may have been carried out. An upload that is refused is a no, whatever
+        is wrong with it.
         """
         data = content if body is None else msgspec.json.encode(body)
-        headers = {} if data is None else {"Content-Type": content_type}
+        headers = {"Connection": "close"} if data is None else {"Connection": "close", "Content-Type": content_type}
         if self.authorization is not None:
             headers["Authorization"] = self.authorization
-        address = self.url + path
-        request = urllib.request.Request(address, data, headers, method=method)  # noqa: S310 - the scheme was looked at
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+        unknown = "" if method == "GET" else "; whether it was done is not known"
+        heard = self._exchange(method, path, data, headers, unknown)
+        if not (200 <= heard.status < 300 or (heard.status == also and heard.reason is None)):
+            raise self._refusal(heard, unknown, is_upload=content is not None)
         try:
-            with opener.open(request, timeout=TIMEOUT_S) as response:
-                return _decoded(response.read(_ANSWER_BYTES), self.url)
-        except urllib.error.HTTPError as error:
-            if error.code == also and "X-VoiceGW-Error" not in error.headers:
-                return _decoded(error.read(_ANSWER_BYTES), self.url)
-            raise self._refusal(error, is_upload=content is not None) from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", None) or type(error).__name__
-            raise NoAnswer(
-                f"no sidecar answers at {self.url}: {reason}; start it with 'voicegw-sidecar serve'"
-            ) from None
+            return msgspec.json.decode(heard.content)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise NoAnswer(f"what answers at {self.url} is no sidecar: it sent no JSON{unknown}") from None
 
-    def _refusal(self, error: urllib.error.HTTPError, *, is_upload: bool) -> SidecarError:
+    def _exchange(self, method: str, path: str, data: bytes | None, headers: dict[str, str], unknown: str) -> _Heard:
+        """Connect, and then ask: only what was connected to can have done something."""
+        at = urlsplit(self.url)
+        kind = http.client.HTTPSConnection if at.scheme == "https" else http.client.HTTPConnection
+        connection = kind(at.hostname or "", at.port, timeout=self.timeout_s)
+        try:
+            self._connect(connection)
+            with suppress(ConnectionError):  # it may refuse before it has read everything: then it has answered
+                connection.request(method, f"{at.path}{path}", data, headers)
+            return _whole(connection.getresponse(), self.timeout_s)
+        except TimeoutError:
+            raise NoAnswer(f"the sidecar at {self.url} did not answer within {self.timeout_s:g} s{unknown}") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            what = type(error).__name__
+            raise NoAnswer(f"what answers at {self.url} broke off, or is no sidecar: {what}{unknown}") from None
+        finally:
+            connection.close()
+
+    def _connect(self, connection: http.client.HTTPConnection) -> None:
+        try:
+            connection.connect()
+        except TimeoutError:
+            raise NoAnswer(f"{self.url} could not be reached within {self.timeout_s:g} s; nothing was sent") from None
+        except (OSError, ValueError) as error:
+            is_nobody = isinstance(error, OSError) and error.errno in _NOTHING_LISTENS
+            hint = "start it with 'voicegw-sidecar serve'" if is_nobody else "look at the address"
+            raise NoAnswer(f"no sidecar answers at {self.url}: {error}; {hint}") from None
+
+    def _refusal(self, heard: _Heard, unknown: str, *, is_upload: bool) -> SidecarError:
         """Return what a refusal is: words that were wrong, or a no."""
-        words = _own_words(error)
+        words = _own_words(heard.content)
         if words is None:
-            return NoAnswer(f"it answered with status {error.code}, which is not how a sidecar refuses")
-        if error.code == 401 and self.authorization is None:
+            what = f"it answered with status {heard.status}, which is not how a sidecar refuses"
+            return NoAnswer(f"{what}{unknown}")
+        if heard.status == 401 and self.authorization is None:
             words = f"{words}; set VOICEGW_API_KEY"
-        match error.headers.get("X-VoiceGW-Error"):
+        match heard.reason:
             case "unknown_project":
                 return UnknownProject(words)
             case "bad_request" if not is_upload:
@@ -108,7 +145,7 @@ def told(answer: Any, *names: str) -> Any:
     found = answer
     for name in names:
         if not isinstance(found, dict) or name not in found:
-            raise NoAnswer(f"what answers there is no sidecar of this version: its answer has no {'.'.join(names)}")
+            raise NoAnswer(f"{FOREIGN}: its answer has no {'.'.join(names)}")
         found = found[name]
     return found
 
@@ -133,26 +170,24 @@ def _key(text: str) -> str:
     return key
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The key goes to the address it was meant for, and to no other."""
+def _whole(response: http.client.HTTPResponse, limit_s: float) -> _Heard:
+    """Read an answer to its end, or as far as it may go; one that trickles in is out of time as a whole."""
+    until_s = time.monotonic() + limit_s
+    most_bytes = _ANSWER_BYTES if response.status < 300 else _OWN_WORDS_BYTES
+    content = bytearray()
+    while len(content) < most_bytes and (piece := response.read1(min(_PIECE_BYTES, most_bytes - len(content)))):
+        content += piece
+        if time.monotonic() > until_s:
+            raise TimeoutError
+    if response.length and len(content) < most_bytes:
+        raise http.client.IncompleteRead(b"")
+    return _Heard(response.status, response.headers.get("X-VoiceGW-Error"), bytes(content))
 
-    def redirect_request(self, *args: object) -> None:
-        return None
 
-
-def _decoded(content: bytes, url: str) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise NoAnswer(f"what answers at {url} is no sidecar: it sent no JSON") from None
-
-
-def _own_words(error: urllib.error.HTTPError) -> str | None:
+def _own_words(content: bytes) -> str | None:
     """Return what the sidecar says with its refusal; None where it is not a sidecar's."""
     try:
-        message = msgspec.json.decode(error.read(_OWN_WORDS_BYTES))["error"]["message"]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, OSError):
-        return None
-    except http.client.HTTPException:
+        message = msgspec.json.decode(content)["error"]["message"]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         return None
     return message if isinstance(message, str) else None

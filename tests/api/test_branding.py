@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.api.test_managed_projects import ask
 from tests.branding.hostile import HOSTILE, MUST_BE_REFUSED
 from tests.branding.samples import GOOD_PNG, GOOD_SVG
 from tests.conftest import Client, MountControlPlane, StartSidecar
+from tests.sidecar import send_raw
 from voicegw_sidecar.api.answers import RUNTIME
 
 NONE = {"product_name": None, "accent_color": None, "logo_url": None}
@@ -102,6 +104,24 @@ async def test_uploads_are_bounded_and_must_be_forms(control_plane: MountControl
     )
     assert broken.status == 400
     assert (await upload(client, PNG, project="nope"))[0] == 404
+
+
+@pytest.mark.parametrize(("project", "code"), [("nope", b"unknown_project"), ("acme?x=1", b"bad_request")])
+async def test_what_is_not_there_is_refused_before_the_image_is_read(
+    start_sidecar: StartSidecar, project: str, code: bytes
+) -> None:
+    path, _, query = project.partition("?")
+    async with start_sidecar("projects: {acme: {}}\n") as sidecar:
+        head = (
+            f"POST /api/projects/{path}/branding/logo?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000\r\n\r\n--x\r\n"
+        )
+        reader, writer = await send_raw(sidecar.url, head.encode())
+        try:
+            answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        finally:
+            writer.close()
+    assert b"X-VoiceGW-Error: " + code in answer
 
 
 async def test_the_files_brand_is_below_what_was_set(control_plane: MountControlPlane, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ async def until(condition: Any, within_s: float = 10.0) -> None:
 def locked(runtime: Runtime) -> apsw.Connection:
     """Another program that holds the database."""
     connection = apsw.Connection(str(runtime.store.path))
+    connection.set_busy_timeout(5000)  # what the sidecar writes as it starts may still be under way
     connection.execute("BEGIN IMMEDIATE")
     return connection
 

@@ -211,6 +211,20 @@ async def test_no_route_takes_a_parameter_that_is_not_described(start_sidecar: S
                 assert (response.status, message.partition(":")[0]) == (400, "nonsense"), route.path
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+@pytest.mark.parametrize("query", ["x=1", "x=1&x=2", "status=nonsense&project=nope", "%00=%ff", "=&&"])
+async def test_what_is_for_orchestrators_ignores_the_query(start_sidecar: StartSidecar, path: str, query: str) -> None:
+    async with start_sidecar() as sidecar, sidecar.http.get(f"{sidecar.url}{path}?{query}") as response:
+        assert (response.status, (await response.json())["status"]) == (200, "ok" if path == "/health" else "ready")
+
+
+async def test_overrun_is_said_of_the_pick(start_sidecar: StartSidecar) -> None:
+    async with start_sidecar() as sidecar:
+        found = await sidecar.get_json("/v1/openapi.json")
+    [told] = [one for one in found["paths"]["/v1/sessions"]["get"]["parameters"] if one["name"] == "overrun"]
+    assert told["description"].startswith("Only sessions whose pick did not fit their latency budget, or did")
+
+
 def test_a_handler_cannot_read_a_parameter_that_is_not_described() -> None:
     asked = Parameters(make_mocked_request("GET", "/v1/costs?limit=3"), "limit")
     assert asked.read(LIMIT) == 3

@@ -49,15 +49,26 @@ async def test_figures_are_those_of_the_api(start_sidecar: StartSidecar) -> None
             [model] = found["by_model"]
             assert model["model"]["untrusted_text"].startswith("openai/gpt-4.1-mini")
             assert [day["project"] for day in found["daily"]] == ["acme"]
+            text, found = await at.ask("costs", project="acme")
+            assert (found["requests"], found["unpriced"]) == (1, 0)
+            async with sidecar.http.post(url, json={**CHAT, "model": "unheard-of"}) as response:
+                assert response.status == 200
+            await sidecar.rows(2)
+            text, found = await at.ask("costs", project="acme")
+            assert (found["requests"], found["unpriced"], found["total_usd"]) == (2, 1, costs["total_usd"])
+            assert (
+                "2 requests; exchanges without a known price, counted as any other: 1, and what they cost is in no sum."
+                in text
+            )
             text, found = await at.ask("costs", project="globex", period="all", daily_days=7)
             assert (found["requests"], found["daily"]) == (0, [])
             text, found = await at.ask("health")
             assert (found["health"]["status"], found["readiness"]["status"]) == ("ok", "ready")
-            assert found["status"]["counts"]["exchanges"] == 1
+            assert found["status"]["counts"]["exchanges"] == 2
             assert "ready" in text
             text, found = await at.ask("projects", project="acme")
             [acme] = found["projects"]
-            assert (acme["project"], acme["daily_budget"], acme["today"]["requests_today"]) == ("acme", 25.0, 1)
+            assert (acme["project"], acme["daily_budget"], acme["today"]["requests_today"]) == ("acme", 25.0, 2)
             assert acme["tags"] == [{"untrusted_text": "production"}]
             assert len((await at.ask("projects"))[1]["projects"]) == 3  # with the built-in one
 
@@ -115,7 +126,9 @@ async def test_a_session_is_drawn_and_explained(start_sidecar: StartSidecar) -> 
             assert "670 ms were predicted, 70 ms more than the budget of 600 ms" in text
             assert 'Of 12 exchanges 1 failed: llm of openai upstream_error with HTTP status 503, error {"unt' in text
             assert "llm is unknown in 1 of 4 turns, 2:" in text
-            assert {one["observed_p50_ms"] for one in found["parts"]} == {310.0, 240.0, 120.0, None}
+            assert [[seen["p50_ms"] for seen in one["observed"]] for one in found["parts"]] == [
+                [310.0], [240.0], [120.0], []]  # fmt: skip
+            assert [one["over_predicted"] for one in found["slow_turns"]] == [[]] * 3
 
 
 async def test_a_conversation_that_was_held_is_told_as_the_api_tells_it(start_sidecar: StartSidecar) -> None:

@@ -135,12 +135,39 @@ async def test_hostile_text_is_marked_in_every_answer(start_sidecar: StartSideca
                     assert "ignore" not in one, f"{name}: {one}"
                     assert one.isascii() or "\u202e" not in one
                 seen += text
-            for name, arguments in (
-                ("update_project", {"name": HOSTILE}), ("set_brand", {"product_name": "ignore this"}),
-                ("share", {"label": HOSTILE}),
-            ):  # fmt: skip
-                result = await at.call(name, project="acme", **arguments)
-                if not result.is_error:
-                    assert "ignore" not in "".join(texts(result.structured_content))
     for place in (WORDS, f"gpt-4.1-mini {HOSTILE}", "fails", HOSTILE):
         assert place in seen, f"{place} came nowhere, so nothing was tried"
+
+
+RUN_TIME = {
+    "project_id": "demo", "name": HOSTILE, "description": f"{HOSTILE}\nand more", "tags": [HOSTILE],
+    "branding": {"product_name": HOSTILE[:64]},
+}  # fmt: skip
+WRITES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("create_project", {"project": "other", "name": HOSTILE, "description": HOSTILE, "tags": [HOSTILE]}),
+    ("update_project", {"project": "demo", "name": f"{HOSTILE}!", "description": "\u202eignore"}),
+    ("update_project", {"project": "demo", "tags": [HOSTILE, "ignore"]}),
+    ("update_project", {"project": "demo", "name": "plain", "description": "plain", "tags": []}),
+    ("set_routing", {"project": "demo", "llm": ["openai/ignore-previous", "groq"]}),
+    ("set_routing", {"project": "demo", "llm": []}),
+    ("set_brand", {"project": "demo", "product_name": "ignore this"}),
+    ("set_brand", {"project": "demo", "product_name": None}), ("share", {"project": "demo", "label": HOSTILE}),
+)  # fmt: skip
+
+
+async def test_hostile_text_is_marked_in_previews_and_answers_of_writes(start_sidecar: StartSidecar) -> None:
+    tried = set()
+    async with start_sidecar() as sidecar, editor(sidecar.url) as at:
+        async with sidecar.http.post(f"{sidecar.url}/v1/projects", json=RUN_TIME) as response:
+            assert response.status == 201, await response.text()
+        writes = {tool.name for tool in (await at.client.list_tools()).tools if not tool.annotations.read_only_hint}
+        for name, arguments in WRITES:
+            for confirm in (False, True):
+                text, content = await at.ask(name, **arguments, confirm=confirm)
+                assert content["changed"] is confirm
+                assert "ignore" in f"{text}{content}", f"{name}: nothing was tried"
+                for one in (MARKED.sub("", text), *(MARKED.sub("", found) for found in texts(content))):
+                    assert "ignore" not in one, f"{name}: {one}"
+                    assert "\u202e" not in one
+                tried.add(name)
+    assert tried == writes

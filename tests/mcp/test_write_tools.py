@@ -9,6 +9,9 @@ import pytest
 from tests.conftest import StartSidecar
 from tests.mcp.support import ADMIN, KEYED, VIEWER, Editor, editor
 from tests.sidecar import Sidecar
+from voicegw_sidecar.api.shapes import new_project
+from voicegw_sidecar.mcp import brand_tools, project_tools
+from voicegw_sidecar.shares import DAYS_MOST, LABEL_CHARS
 
 FILE = f"{KEYED}projects: {{acme: {{name: Acme}}}}\n"
 ROSTERS = {"stt": ["deepgram"], "llm": ["groq", "openai/gpt-4.1-mini"], "tts": ["cartesia"]}
@@ -120,6 +123,50 @@ async def test_what_the_sidecar_refuses_changes_nothing(start_sidecar: StartSide
         assert "nope" in await at.fails("share", project="nope", confirm=True)
         assert "nope" in await at.fails("set_brand", project="nope", product_name="x", confirm=True)
         assert await everything(sidecar) == before
+
+
+async def test_a_preview_refuses_what_the_sidecar_would_refuse(start_sidecar: StartSidecar) -> None:
+    async with start_sidecar(FILE) as sidecar:
+        async with editor(sidecar.url, ADMIN) as at:
+            await made(at)
+        async with editor(sidecar.url, VIEWER) as at:
+            for name, project in (("set_routing", "demo"), ("create_project", "other")):
+                told = await at.fails(name, project=project, llm=["groq", "nobody/gpt-4.1"])
+                assert told == "llm: found 'nobody/gpt-4.1', expected an entry of a provider that the sidecar knows"
+                text, _ = await at.ask(name, project=project, stt=["local/whisper"], llm=["groq"], tts=[])
+                assert "would change, if the sidecar takes it:" in text
+
+
+async def test_a_project_may_name_its_own_providers(start_sidecar: StartSidecar) -> None:
+    async with start_sidecar(FILE) as sidecar, editor(sidecar.url, ADMIN) as at:
+        own = {"project_id": "demo", "providers": {"mine": {"base_url": "http://127.0.0.1:9/v1", "dialect": "openai"}}}
+        async with sidecar.http.post(f"{sidecar.url}/v1/projects", json=own, headers=KEY) as response:
+            assert response.status == 201, await response.text()
+        for confirm in (False, True):
+            await at.ask("set_routing", project="demo", llm=["mine/model"], confirm=confirm)
+
+
+async def test_what_was_not_set_and_is_not_is_no_change(start_sidecar: StartSidecar) -> None:
+    async with start_sidecar(FILE) as sidecar, editor(sidecar.url, ADMIN) as at:
+        text, found = await at.ask("create_project", project="demo", name="Demo", confirm=True)
+        assert "daily_budget" not in changed(found)
+        assert changed(found)["name"] == (None, {"untrusted_text": "Demo"})
+        assert "unlimited" not in text
+
+
+def test_bounds_are_those_of_the_api() -> None:
+    settings = new_project()["properties"]
+    routing = next(one for one in settings["routing"]["anyOf"] if "properties" in one)["properties"]
+    asked = {tool.name: tool.schema()["properties"] for tool in (*project_tools.TOOLS, *brand_tools.TOOLS)}
+    label, days = asked["share"]["label"], asked["share"]["days"]
+    assert (label["maxLength"], days["minimum"], days["maximum"]) == (LABEL_CHARS, 1, DAYS_MOST)
+    for name in ("create_project", "set_routing"):
+        bounds = asked[name]["budget_ms"]
+        assert [bounds[end] for end in ("minimum", "maximum")] == [
+            routing["budget_ms"][end] for end in ("minimum", "maximum")]  # fmt: skip
+    for name in ("create_project", "update_project"):
+        bounds, of_api = asked[name]["daily_budget"]["anyOf"], settings["daily_budget"]["anyOf"]
+        assert {one.get("maximum") for one in bounds} == {one.get("maximum") for one in of_api}
 
 
 async def test_a_brand_is_set_and_cleared(start_sidecar: StartSidecar) -> None:

@@ -61,8 +61,12 @@ async def clear(request: web.Request, asked: Parameters) -> BrandingAnswer:
     return _answer(project_id, await brands.clear(request.app[RUNTIME], request[VISITOR].actor, project_id))
 
 
+def _project(request: web.Request) -> object:
+    return request.app[RUNTIME].catalog.project(request.match_info["id"])
+
+
 @described(
-    "Set the logo.", id_of="project", body=FileBody("file", "a PNG or SVG image", LIMIT_BYTES),
+    "Set the logo.", id_of="project", look_up=_project, body=FileBody("file", "a PNG or SVG image", LIMIT_BYTES),
     answers=BrandingAnswer, refuses=(UnknownProject, BadRequest, TooLarge, StoreFailed),
 )  # fmt: skip
 async def set_logo(request: web.Request, asked: Parameters, file: bytes) -> BrandingAnswer:

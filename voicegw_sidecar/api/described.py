@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from voicegw_sidecar.api.answers import answer
 from voicegw_sidecar.api.body import Body
-from voicegw_sidecar.api.parameters import Parameters, Query
+from voicegw_sidecar.api.parameters import NO_PARAMETERS, Parameters, Query
 from voicegw_sidecar.errors import SidecarError
 
 A = TypeVar("A")
@@ -44,13 +44,17 @@ class Description(Struct, frozen=True):
     """What ``{id}`` in the address names."""
 
 
+LookUp = Callable[[web.Request], object]
+"""Raises where what the address names is not there."""
+
+
 _BY_HANDLER: dict[Handler, Description] = {}
 
 
 @overload
 def described(
     about: str, *, answers: type[A], body: Body[B], status: int = 200, query: tuple[Query[Any, Any], ...] = (),
-    refuses: tuple[type[SidecarError], ...] = (), id_of: str | None = None,
+    refuses: tuple[type[SidecarError], ...] = (), id_of: str | None = None, look_up: LookUp | None = None,
 ) -> Callable[[WithBody[B, A]], Handler]: ...  # fmt: skip
 
 
@@ -66,15 +70,21 @@ def described(
     about: str, *, answers: Any, body: Body[Any] | None = None, status: int = 200,
     query: tuple[Query[Any, Any], ...] | None = (), refuses: tuple[type[SidecarError], ...] = (),
     id_of: str | None = None, also: Mapping[int, Any] | None = None, media_type: str = "application/json",
+    look_up: LookUp | None = None,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Handler]:  # fmt: skip
-    """Describe a handler, and let it be called by what is described."""
+    """Describe a handler, and let it be called by what is described.
+
+    With ``look_up`` a large body is not read for what is not there.
+    """
     description = Description(about, answers, status, media_type, also or {}, query, body, refuses, id_of)
 
     def decorate(handler: Callable[..., Awaitable[Any]]) -> Handler:
         @functools.wraps(handler)
         async def handled(request: web.Request) -> web.StreamResponse:
-            names = list(request.query) if query is None else [one.name for one in query]
-            given: list[Any] = [Parameters(request, *names)]
+            asked = NO_PARAMETERS if query is None else Parameters(request, *(one.name for one in query))
+            given: list[Any] = [asked]
+            if look_up is not None:
+                look_up(request)
             if body is not None:
                 given.append(await body.read(request))
             found = await handler(request, *given)

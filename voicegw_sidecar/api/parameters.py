@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from aiohttp import web
 from msgspec import Struct
+from multidict import MultiDict
 
 from voicegw_sidecar.errors import BadRequest, UnknownProject
 from voicegw_sidecar.runtime import Runtime
@@ -144,7 +145,7 @@ class Moment(Struct, frozen=True):
 
     def schema(self) -> dict[str, Any]:
         """Return the nearest that JSON schema has a word for."""
-        return {"type": "string", "format": "date-time"}
+        return {"type": "string", "format": "date-time", "pattern": "^(19[7-9][0-9]|2[01][0-9]{2}|2200)-"}
 
 
 class Query(Struct, Generic[T, D], frozen=True):
@@ -169,15 +170,16 @@ BEFORE = Query(
 class Parameters:
     """The query of one request; made with the names it may have."""
 
-    def __init__(self, request: web.Request, *names: str) -> None:
-        self._query: Mapping[str, str] = request.query
+    def __init__(self, request: web.Request | None, *names: str) -> None:
+        query = MultiDict[str]() if request is None else request.query
+        self._query: Mapping[str, str] = query
         self._names = names
-        for name in self._query:
+        for name in query:
             if name not in names:
                 close = difflib.get_close_matches(name[:40], names, 1)
                 hint = f"; did you mean {close[0]}?" if close else ""
                 raise BadRequest(f"{name[:40]}: unknown parameter, expected {_listed(names)}{hint}")
-            if len(request.query.getall(name)) > 1:
+            if len(query.getall(name)) > 1:
                 raise BadRequest(f"{name}: given more than once, expected once")
 
     def without_blanks(self) -> Parameters:
@@ -212,6 +214,10 @@ class Parameters:
         if value is not None and value not in runtime.catalog.projects:
             raise UnknownProject(f"project: found {value[:64]!r}, expected a configured project")
         return value
+
+
+NO_PARAMETERS = Parameters(None)
+"""Of a route that ignores its query, whatever it says."""
 
 
 def _listed(words: Collection[str]) -> str:

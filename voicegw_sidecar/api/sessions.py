@@ -41,7 +41,12 @@ _CLOSE_S = 5.0
 _ID_WORDS = "up to 64 letters, digits and _ . : -, first a letter or digit"
 _ONE_PROJECT = Query("project", PROJECT.kind, None, "Needed only where two projects have a session of this id.")
 _OUTCOME = Query("outcome", Choice(tuple(SessionOutcome)), None, "Only sessions that stand so.")
-_OVERRUN = Query("overrun", YesNo(), None, "Only sessions that were, or were not, over their latency budget.")
+_OVERRUN = Query(
+    "overrun",
+    YesNo(),
+    None,
+    "Only sessions whose pick did not fit their latency budget, or did: it says nothing of how long they took.",
+)
 
 
 class WantedSession(Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,14 +6,16 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from voicegw_sidecar.control_client import ControlClient, path_of, told
+from voicegw_sidecar.control_client import ControlClient, path_of
 from voicegw_sidecar.errors import BadRequest
 from voicegw_sidecar.mcp.change import Confirm, done, preview
+from voicegw_sidecar.mcp.told import Branding, NewShare, Shares, fetch, send
 from voicegw_sidecar.mcp.tool import Answer, Effect, ProjectId, Tool
 from voicegw_sidecar.mcp.untrusted import safe, shown
 
 ProductName = Annotated[str, Meta(min_length=1, max_length=64, description="null goes back to the file's, if any")]
 Accent = Annotated[str, Meta(pattern=r"^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$", description="#RGB or #RRGGBB; null clears")]
+LABEL_CHARS = 120
 _MOST_SHARES = "1000"
 
 
@@ -31,7 +33,7 @@ class ShareAsked(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     project: ProjectId
     days: Annotated[int, Meta(ge=1, le=3650, description="how long it is valid")] = 30
-    label: Annotated[str, Meta(max_length=128, description="for whom")] = ""
+    label: Annotated[str, Meta(max_length=LABEL_CHARS, description="for whom; on one line")] = ""
     confirm: Confirm = False
 
 
@@ -42,29 +44,31 @@ def set_brand(client: ControlClient, asked: BrandAsked) -> Answer:
     if not changes:
         raise BadRequest("nothing to set is named; name product_name or accent_color")
     path = path_of("api", "projects", asked.project, "branding")
-    now = told(client.ask("GET", path), "branding")
+    now = fetch(client, path, Branding)["branding"]
     if not asked.confirm:
         return preview(f"The look of project {asked.project}, at once, and", now, changes)
-    after = told(client.ask("POST", path, changes), "branding")
+    after = send(client, "POST", path, Branding, changes)["branding"]
     return done(f"The look of project {asked.project}: what", now, after)
 
 
 def share(client: ControlClient, asked: ShareAsked) -> Answer:
     """Make a link, or say what it would show."""
+    if not asked.label.isprintable():
+        raise BadRequest(f"label: expected at most {LABEL_CHARS} characters on one line")
     if not asked.confirm:
         query = {"project": asked.project, "limit": _MOST_SHARES}
-        found = told(client.ask("GET", path_of("api", "shares", query=query)), "shares")
-        valid = sum(one.get("state") == "valid" for one in found)
+        found = fetch(client, path_of("api", "shares", query=query), Shares)["shares"]
+        valid = sum(one["state"] == "valid" for one in found)
         now: dict[str, Any] = {"valid_links": valid, "days": None, "label": None}
         wanted = {"valid_links": valid + 1, "days": asked.days, "label": asked.label}
         what = f"One more link would show the pages of project {asked.project}, read-only, to whoever has it; this"
         return preview(what, now, wanted)
-    made = client.ask("POST", "/api/shares", {"project": asked.project, "days": asked.days, "label": asked.label})
-    content = safe(made)
+    body = {"project": asked.project, "days": asked.days, "label": asked.label}
+    content = safe(send(client, "POST", "/api/shares", NewShare, body))
     text = (
-        f"A link to project {asked.project} was made: {shown(told(content, 'url'))}\nIt is valid until "
-        f"{shown(told(content, 'expires_at'))}, for whoever has it. It is told this once and kept nowhere; its id, to "
-        f"revoke it by, is {shown(told(content, 'id'))}."
+        f"A link to project {asked.project} was made: {shown(content['url'])}\nIt is valid until "
+        f"{shown(content['expires_at'])}, for whoever has it. It is told this once and kept nowhere; its id, to "
+        f"revoke it by, is {shown(content['id'])}."
     )
     return Answer(text, {"changed": True, "share": content})
 

@@ -21,7 +21,7 @@ def preview(what: str, now: Mapping[str, Any], wanted: Mapping[str, Any]) -> Ans
         for name, value in wanted.items()
     ]
     lines = [
-        f"Nothing was changed. {what} would change:",
+        f"Nothing was changed. {what} would change, if the sidecar takes it:",
         *(f"  {one['field']}: now {_shown(one, 'now')}, would be {_shown(one, 'would_be')}" for one in fields),
         "To do it, call again with the same arguments and confirm: true. Ask the person first.",
     ]
@@ -33,7 +33,7 @@ def done(what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Answ
     fields = [
         {"field": name, "was": safe(before.get(name), _last(name)), "is": safe(value, _last(name))}
         for name, value in after.items()
-        if name not in before or before[name] != value
+        if before.get(name) != value
     ]
     lines = [
         f"{what} changed:" if fields else f"{what}: all was as asked for already.",

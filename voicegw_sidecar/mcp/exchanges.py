@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from voicegw_sidecar.control_client import ControlClient, path_of, told
+from voicegw_sidecar.mcp.told import Logs, fetch
 from voicegw_sidecar.mcp.tool import Answer, Cursor, Limit, ProjectId, SessionId, Tool
 from voicegw_sidecar.mcp.untrusted import safe, shown
 
@@ -40,7 +41,7 @@ def logs(client: ControlClient, asked: LogsAsked) -> Answer:
         "project": asked.project, "modality": asked.modality, "session": asked.session_id, "status": asked.status,
         "from": asked.from_, "to": asked.to, "before": asked.before, "limit": str(asked.limit),
     }  # fmt: skip
-    content = safe(client.ask("GET", path_of("v1", "logs", query=query)))
+    content = safe(fetch(client, path_of("v1", "logs", query=query), Logs))
     lines = exchange_lines(told(content, "logs"))
     more = told(content, "next")
     lines += [f"There are more: call again with before {shown(more)}."] if more is not None else []

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from voicegw_sidecar.control_client import ControlClient, SaidNo, path_of, told
+from voicegw_sidecar.control_client import ControlClient, SaidNo, path_of
 from voicegw_sidecar.errors import BadRequest, UnknownProject
 from voicegw_sidecar.mcp.change import NOTHING, Confirm, done, flat, preview
+from voicegw_sidecar.mcp.told import Project, Status, fetch, send
 from voicegw_sidecar.mcp.tool import Answer, Effect, Entry, ProjectId, Tool
 
 Name = Annotated[str, Meta(max_length=128)]
 Description = Annotated[str, Meta(max_length=2000)]
-Budget = Annotated[float, Meta(ge=0, description="USD a day; null is unlimited")]
+Budget = Annotated[float, Meta(ge=0, le=1_000_000_000, description="USD a day; null and 0 are unlimited")]
 Action = Literal["warn", "throttle", "block"]
 Tags = Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=64)]
-BudgetMs = Annotated[int, Meta(ge=1, description="what stt, llm and tts may take together")]
+BudgetMs = Annotated[int, Meta(ge=1, le=3_600_000, description="what stt, llm and tts may take together")]
 Policy = Literal["median", "adaptive"]
 Roster = Annotated[list[Entry], Meta(max_length=64, description="the candidates, the preferred ones first")]
 _ROUTING = ("budget_ms", "fallback_to_fastest", "failover", "policy")
@@ -74,34 +76,49 @@ def create_project(client: ControlClient, asked: NewProject) -> Answer:
     what = f"A new project {asked.project}, in force for the next call"
     if not asked.confirm:
         try:
-            client.ask("GET", path_of("v1", "projects", asked.project))
+            fetch(client, path_of("v1", "projects", asked.project), Project)
         except UnknownProject:
+            _check_rosters(client, asked)
             return preview(what, NOTHING, flat(body))
         raise BadRequest(f"project: {asked.project} is taken; choose another id, or call update_project")
-    made = client.ask("POST", "/v1/projects", body)
+    made = send(client, "POST", "/v1/projects", Project, body)
     return done(f"Project {asked.project} was made; what", NOTHING, _view(made))
 
 
 def update_project(client: ControlClient, asked: Settings) -> Answer:
     """Change a project's settings, or show the change."""
-    return _patch(client, asked.project, _settings(asked), is_confirmed=asked.confirm)
+    return _patch(client, asked, _settings(asked))
 
 
 def set_routing(client: ControlClient, asked: RoutingSettings) -> Answer:
     """Change a project's routing, or show the change."""
-    return _patch(client, asked.project, _routing(asked), is_confirmed=asked.confirm)
+    return _patch(client, asked, _routing(asked))
 
 
-def _patch(client: ControlClient, project: str, changes: dict[str, Any], *, is_confirmed: bool) -> Answer:
+def _patch(client: ControlClient, asked: Settings | RoutingSettings, changes: dict[str, Any]) -> Answer:
     if not changes:
         raise BadRequest("nothing to change is named; name at least one setting beside the project")
-    path = path_of("v1", "projects", project)
-    found = client.ask("GET", path)
-    if told(found, "source") == "yaml":
+    project, path = asked.project, path_of("v1", "projects", asked.project)
+    found = fetch(client, path, Project)
+    if found["source"] == "yaml":
         raise SaidNo(f"project {project} is defined by the configuration file; edit the file instead", "in_file")
-    if not is_confirmed:
+    if not asked.confirm:
+        if isinstance(asked, RoutingSettings):
+            _check_rosters(client, asked, found["providers"])
         return preview(f"Project {project}, for the next call, and", flat(found), flat(changes))
-    return done(f"Project {project}: what", _view(found), _view(client.ask("PATCH", path, changes)))
+    return done(f"Project {project}: what", _view(found), _view(send(client, "PATCH", path, Project, changes)))
+
+
+def _check_rosters(client: ControlClient, asked: NewProject | RoutingSettings, own: Iterable[str] = ()) -> None:
+    """Refuse an entry whose provider the sidecar does not know, as the sidecar does when the change is made."""
+    rosters = _named(asked, _ROSTERS)
+    if not any(rosters.values()):
+        return
+    known = {"local", *own, *fetch(client, "/v1/status", Status)["providers"]}
+    for modality, roster in rosters.items():
+        for entry in roster:
+            if entry.partition("/")[0] not in known:
+                raise BadRequest(f"{modality}: found {entry!r}, expected an entry of a provider that the sidecar knows")
 
 
 def _view(found: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from voicegw_sidecar.control_client import ControlClient, path_of, told
 from voicegw_sidecar.mcp.standing import OneProject
+from voicegw_sidecar.mcp.told import Routing, Simulated, fetch
 from voicegw_sidecar.mcp.tool import Answer, Entry, ProjectId, Tool
 from voicegw_sidecar.mcp.untrusted import safe, shown
 
@@ -21,7 +22,7 @@ class RouteAsked(Struct, frozen=True, forbid_unknown_fields=True):
 
 def routing(client: ControlClient, asked: OneProject) -> Answer:
     """Ask for rosters and observed latencies."""
-    content = safe(client.ask("GET", path_of("api", "routing", query={"project": asked.project})))
+    content = safe(fetch(client, path_of("api", "routing", query={"project": asked.project}), Routing))
     lines = []
     for one in told(content, "projects"):
         observations = told(one, "observations")
@@ -34,7 +35,7 @@ def routing(client: ControlClient, asked: OneProject) -> Answer:
 def simulate_route(client: ControlClient, asked: RouteAsked) -> Answer:
     """Ask what a session that begins now would get."""
     query = {"project": asked.project, "stt": asked.stt, "llm": asked.llm, "tts": asked.tts}
-    content = safe(client.ask("GET", path_of("api", "routing", "simulate", query=query)))
+    content = safe(fetch(client, path_of("api", "routing", "simulate", query=query), Simulated))
     fits = "does not fit" if told(content, "budget_overrun") else "fits"
     lines = [
         f"A session of project {shown(told(content, 'project'))} that begins now would get:",

@@ -15,16 +15,17 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from voicegw_sidecar import __version__
-from voicegw_sidecar.control_client import ControlClient, SaidNo
+from voicegw_sidecar.control_client import FOREIGN, ControlClient, SaidNo
 from voicegw_sidecar.errors import SidecarError
 from voicegw_sidecar.mcp import brand_tools, exchanges, project_tools, routes, sdk, sessions, standing
-from voicegw_sidecar.mcp.tool import Answer, Tool
+from voicegw_sidecar.mcp.calls import Calls, OutOfTime
+from voicegw_sidecar.mcp.tool import Tool
 from voicegw_sidecar.mcp.untrusted import MARK, visible
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from mcp.server.lowlevel import Server
-    from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
+    from mcp_types import CallToolRequestParams, CallToolResult, ErrorData, ListToolsResult, PaginatedRequestParams
     from mcp_types import Tool as ToolView
 
 logger = logging.getLogger(__name__)
@@ -39,8 +40,6 @@ INSTRUCTIONS = (
     "answers or where you repeat it. Figures that are unknown are null, and unknown is not 0. Tools that change "
     "something change nothing without confirm: true: show the person the preview first, and confirm only on their word."
 )
-_LIMIT_S = 90.0
-"""For one call of a tool, of several requests of `control_client`."""
 _LONGEST_ERROR_CHARS = 600
 
 
@@ -69,13 +68,36 @@ def _end_at_once(*_: object) -> None:
 async def _serve(client: ControlClient) -> None:
     import anyio
     from mcp.server.stdio import stdio_server
+    from mcp.shared.message import SessionMessage
+    from mcp_types import JSONRPCError
+
+    from voicegw_sidecar.mcp.messages import Messages
 
     server = build(client)
     async with stdio_server() as (incoming, outgoing):
+
+        async def refuse(error: Exception) -> None:
+            if (fault := _fault_of_line(error)) is not None:
+                await outgoing.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=fault)))
+
+        messages = Messages[SessionMessage](incoming, refuse)
         try:
-            await server.run(incoming, outgoing, server.create_initialization_options())
+            await server.run(messages, outgoing, server.create_initialization_options())
         except anyio.get_cancelled_exc_class():
             _end_at_once()  # writing has failed: the client does not read any more, and may never close our stdin
+
+
+def _fault_of_line(error: Exception) -> ErrorData | None:
+    """Say what is wrong with a line that is no message, and repeat nothing of it; an empty one is no fault."""
+    from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData
+    from pydantic import ValidationError
+
+    found = error.errors(include_url=False, include_context=False)[0] if isinstance(error, ValidationError) else None
+    if found is not None and found["type"] != "json_invalid":
+        return ErrorData(code=INVALID_REQUEST, message="found JSON that is no message, expected one of JSON-RPC")
+    if found is not None and isinstance(found["input"], str) and not found["input"].strip():
+        return None
+    return ErrorData(code=PARSE_ERROR, message="found a line that cannot be read, expected a message in JSON")
 
 
 def build(client: ControlClient) -> Server[Any]:
@@ -116,17 +138,21 @@ def _caller(
     from mcp_types import CallToolResult, TextContent
 
     by_name = {tool.name: tool for tool in TOOLS}
+    calls = Calls()
 
     async def call_tool(_: ServerRequestContext[Any], asked: CallToolRequestParams) -> CallToolResult:
         tool = by_name.get(asked.name)
         if tool is None:
             return failed(f"there is no tool {visible(asked.name[:64])!r}; there are {', '.join(by_name)}")
         try:
-            answer = await _answered(tool, client, asked.arguments)
+            checked = tool.read(asked.arguments)
+            answer = await calls.run(lambda: tool.run(client, checked))
+        except OutOfTime as error:
+            return failed(error.message + ("" if tool.effect is None else "; whether it was done is not known"))
         except SidecarError as error:
             return failed(_words(error))
-        except TimeoutError:
-            return failed(f"the sidecar did not answer within {_LIMIT_S:.0f} s; whether it did it is not known")
+        except RecursionError:
+            return failed(f"{FOREIGN}: its answer is too deep")
         except Exception as error:  # the last resort: one line, and no text that might hold a key
             logger.error("tool failed", extra={"tool": tool.name, "error": type(error).__name__})
             return failed(f"failed, which should not happen: {type(error).__name__}")
@@ -136,15 +162,6 @@ def _caller(
         return CallToolResult(content=[TextContent(type="text", text=message)], is_error=True)
 
     return call_tool
-
-
-async def _answered(tool: Tool, client: ControlClient, arguments: dict[str, Any] | None) -> Answer:
-    import anyio
-    import anyio.to_thread
-
-    checked = tool.read(arguments)
-    with anyio.fail_after(_LIMIT_S):
-        return await anyio.to_thread.run_sync(tool.run, client, checked, abandon_on_cancel=True)
 
 
 def _words(error: SidecarError) -> str:

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from voicegw_sidecar.control_client import ControlClient, path_of, told
 from voicegw_sidecar.errors import UnknownProject
+from voicegw_sidecar.mcp.told import Costs, DayCost, Liveness, Projects, Readiness, Status, fetch
 from voicegw_sidecar.mcp.tool import Answer, ProjectId, Tool
 from voicegw_sidecar.mcp.untrusted import named, safe, shown
 
@@ -34,9 +35,9 @@ class CostsAsked(Struct, frozen=True, forbid_unknown_fields=True):
 
 def health(client: ControlClient, _: NoArguments) -> Answer:
     """Ask for liveness, readiness and status."""
-    alive = client.ask("GET", "/health")
-    ready = client.ask("GET", "/ready", also=_UNREADY)
-    status = client.ask("GET", "/v1/status")
+    alive = fetch(client, "/health", Liveness)
+    ready = fetch(client, "/ready", Readiness, also=_UNREADY)
+    status = fetch(client, "/v1/status", Status)
     content: dict[str, Any] = {"health": safe(alive), "readiness": safe(ready), "status": safe(status)}
     stands, counts, database = content["status"], told(content, "status", "counts"), told(content, "status", "database")
     configured = [one["provider"] for one in told(stands, "providers") if one.get("configured")]
@@ -55,7 +56,7 @@ def health(client: ControlClient, _: NoArguments) -> Answer:
 
 def projects(client: ControlClient, asked: OneProject) -> Answer:
     """Ask for projects and their day so far."""
-    found = client.ask("GET", "/v1/projects")
+    found = fetch(client, "/v1/projects", Projects)
     days = told(found, "stats")
     entries = [
         {"project": one["id"], **{name: value for name, value in one.items() if name != "id"},
@@ -72,16 +73,17 @@ def projects(client: ControlClient, asked: OneProject) -> Answer:
 def costs(client: ControlClient, asked: CostsAsked) -> Answer:
     """Ask for the spend of a period, and of single days."""
     query = {"period": asked.period, "project": asked.project}
-    content = safe(client.ask("GET", path_of("v1", "costs", query=query)))
+    content = safe(fetch(client, path_of("v1", "costs", query=query), Costs))
     lines = [
-        f"{asked.period}, {asked.project or 'all projects'}: {shown(told(content, 'total_usd'))} USD, "
-        f"{shown(told(content, 'requests'))} requests; {shown(told(content, 'unpriced'))} more have no known price."
+        f"{asked.period}, {asked.project or 'all projects'}: {shown(content['total_usd'])} USD, "
+        f"{content['requests']} requests; exchanges without a known price, counted as any other: "
+        f"{content['unpriced']}, and what they cost is in no sum."
     ]
     for name in ("by_provider", "by_model", "by_modality", "by_project"):
         lines += [f"{name}: {shown(one)}" for one in told(content, name)]
     if asked.daily_days is not None:
         query = {"days": str(asked.daily_days), "project": asked.project}
-        content["daily"] = safe(client.ask("GET", path_of("v1", "costs", "daily", query=query)))
+        content["daily"] = safe(fetch(client, path_of("v1", "costs", "daily", query=query), list[DayCost]))
         lines += [f"daily: {shown(one)}" for one in content["daily"]] or ["daily: nothing was spent"]
     return Answer("\n".join(lines), content)
 
@@ -99,7 +101,8 @@ TOOLS = (
     ),
     Tool(
         "costs", "What was spent",
-        "Spend of a calendar period, by provider, model, modality and project; unpriced requests are in no figure.",
+        "Spend of a calendar period, by provider, model, modality and project. Requests without a known price are "
+        "counted as requests; what they cost is in no sum.",
         CostsAsked, costs,
     ),
 )  # fmt: skip

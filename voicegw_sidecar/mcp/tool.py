@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -58,6 +59,10 @@ class Tool(Struct, frozen=True):
 
     def read(self, arguments: dict[str, Any] | None) -> Struct:
         """Check what it is called with; raises `BadRequest` in one line."""
+        for name, value in (arguments or {}).items():
+            if isinstance(value, float) and not math.isfinite(value):  # JSON has none, and would carry on with null
+                what = visible(name[:_LONGEST_FAULT_CHARS])
+                raise BadRequest(f"{self.name}: {what}: found {value}, expected a number; nothing was done")
         try:
             return msgspec.convert(arguments or {}, self.arguments)
         except (msgspec.ValidationError, RecursionError) as error:
