@@ -23,6 +23,8 @@ from voicegw_sidecar.wording import refusal
 
 OLD_CARTESIA = {"cartesia-version": "2025-04-16"}
 SPENT = BudgetExceeded("The budget is spent.")
+WORDS = "budget_exceeded: The budget is spent."
+"""They begin with the code, for SDKs that keep nothing else."""
 
 
 def worded(error: SidecarError, provider: str | None, asked: Mapping[str, str] | None = None) -> Any:
@@ -32,15 +34,15 @@ def worded(error: SidecarError, provider: str | None, asked: Mapping[str, str] |
 @pytest.mark.parametrize(
     ("provider", "expected"),
     [
-        (None, {"error": {"message": "The budget is spent.", "type": "insufficient_quota", "param": None,
+        (None, {"error": {"message": WORDS, "type": "insufficient_quota", "param": None,
                           "code": "insufficient_quota"}}),
-        ("openai", {"error": {"message": "The budget is spent.", "type": "insufficient_quota", "param": None,
+        ("openai", {"error": {"message": WORDS, "type": "insufficient_quota", "param": None,
                               "code": "insufficient_quota"}}),
-        ("anthropic", {"type": "error", "error": {"type": "billing_error", "message": "The budget is spent."},
+        ("anthropic", {"type": "error", "error": {"type": "billing_error", "message": WORDS},
                        "request_id": None}),
-        ("deepgram", {"err_code": "budget_exceeded", "err_msg": "The budget is spent.", "request_id": ""}),
-        ("assemblyai", {"error": "The budget is spent."}),
-        ("cartesia", {"error_code": "budget_exceeded", "title": "Budget exceeded", "message": "The budget is spent.",
+        ("deepgram", {"err_code": "budget_exceeded", "err_msg": WORDS, "request_id": ""}),
+        ("assemblyai", {"error": WORDS}),
+        ("cartesia", {"error_code": "budget_exceeded", "title": "Budget exceeded", "message": WORDS,
                       "request_id": ""}),
     ],
 )  # fmt: skip
@@ -57,7 +59,7 @@ def test_the_sentence_is_in_every_shape(provider: Provider) -> None:
 
 def test_a_client_that_expects_text_gets_text() -> None:
     found = refusal(SPENT, BY_ID["cartesia"], OLD_CARTESIA)
-    assert found.body == b"Budget exceeded: The budget is spent."
+    assert found.body == f"Budget exceeded: {WORDS}".encode()
     assert dict(found.headers)["Content-Type"] == "text/plain; charset=utf-8"
 
 

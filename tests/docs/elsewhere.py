@@ -27,6 +27,9 @@ ELSEWHERE = {
     "bash build/bundle.sh --without mcp": Held(
         "tests/build/conftest.py", ("def slim_executable", '"bash"', '"bundle.sh"', '"--without", "mcp"')
     ),
+    "voicegw-sidecar serve --config examples/voicegw.yaml": Held(
+        "tests/examples/test_examples.py", ('"serve"', '"--config"', '"examples/voicegw.yaml"')
+    ),
     "bash build/bundle.sh": Held("tests/build/conftest.py", ("def executable", '"bash"', '"bundle.sh"')),
     "pip wheel . --no-deps --wheel-dir dist": Held(
         "tests/build/test_wheel.py", ('"wheel", ROOT, "--no-deps", "--wheel-dir"',)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
 from livekit.agents import NOT_GIVEN, AgentSession, llm, stt, tts
@@ -82,6 +83,22 @@ def test_the_examples_configuration_is_valid_and_theirs() -> None:
     assert project.routing.rosters.llm
     assert loaded.config.providers["openai"].api_key
     assert not loaded.config.providers["deepgram"].api_key
+
+
+async def test_the_sidecar_serves_it(tmp_path: Path) -> None:
+    own = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "voicegw_sidecar", "serve", "--config", "examples/voicegw.yaml", "--port", "0",
+        cwd=ROOT, env=own, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        async with aiohttp.ClientSession() as http, http.get(f"{line.split()[-1]}/v1/projects") as answer:
+            assert "prod" in {one["id"] for one in (await answer.json())["projects"]}
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
 
 
 async def run(sidecar: Sidecar, name: str, *words: str) -> tuple[int | None, str, str]:

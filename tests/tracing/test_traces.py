@@ -121,12 +121,12 @@ async def test_a_collector_that_refuses_is_asked_again_and_then_given_up(
 ) -> None:
     async with raw_server(upstream) as url, collector(monkeypatch) as found:
         found.statuses = [400] * 6
+        caplog.set_level(logging.INFO, "voicegw_sidecar")  # to the end: that they are taken is said after it was seen
         async with start_sidecar(traced(found), openai=url) as sidecar:
-            with caplog.at_level(logging.INFO, "voicegw_sidecar"):
-                for session_id in ("call-1", "call-2"):
-                    await one_call(sidecar, f"/p/acme/s/{session_id}/openai/v1/chat/completions")
-                    await close(sidecar, session_id)
-                [spans] = await found.after(1)
+            for session_id in ("call-1", "call-2"):
+                await one_call(sidecar, f"/p/acme/s/{session_id}/openai/v1/chat/completions")
+                await close(sidecar, session_id)
+            [spans] = await found.after(1)
             assert attributes(spans[0])["session.id"] == "call-2", "the first was given up after five attempts"
             assert figure(await figures(sidecar), "traces_total", result="failed") == 1
         assert caplog.messages.count("the collector does not take traces") == 1, "once per cause"
