@@ -119,6 +119,16 @@ projects:
     assert {row.provider for row in rows} == {"deepgram", "anthropic", "kokoro", "piper", "ollama"}
 
 
+async def test_a_named_voice_and_language_on_the_unified_endpoints() -> None:
+    inference.set_project("prod")
+    ear = inference.STT("deepgram/nova-3:en", unified=True)
+    voice: Any = inference.TTS("kokoro/kokoro:af_bella", unified=True)
+    assert (type(ear), ear.model, voice.model, voice._opts.voice) == (
+        STT, "deepgram/nova-3", "kokoro/kokoro", "af_bella",
+    )  # fmt: skip
+    assert inference.LLM("ollama/qwen2.5:3b", unified=True).model == "ollama/qwen2.5:3b"
+
+
 async def test_the_agent_key_stands_for_the_provider_key(
     open_place: OpenPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,15 +108,12 @@ def TTS(model: str = AUTO, *, unified: bool = False, **options: Any) -> tts.TTS[
 
 def _made(kind: Kind, text: str, is_unified: bool, options: dict[str, Any]) -> Any:
     refuse_addresses(options)
-    if text == AUTO:
-        made = _inference(kind, AUTO, options)
+    model = None if text == AUTO else read_model(kind, text)
+    if model is None or is_unified or (kind, model.provider) in UNIFIED_ONLY:
+        made = _inference(kind, text, model.variant if model else None, options)
     else:
-        model = read_model(kind, text)
-        if is_unified or (kind, model.provider) in UNIFIED_ONLY:
-            made = _inference(kind, text, options)
-        else:
-            plugin = plugin_of(kind, model)
-            made = _class(plugin.name)(**_arguments(plugin, model, options))
+        plugin = plugin_of(kind, model)
+        made = _class(plugin.name)(**_arguments(plugin, model, options))
     made.on("error", note_refusal)
     return made
 
@@ -170,7 +167,7 @@ def _stand_in_key(provider: str) -> str | None:
     return None if os.environ.get(KEYS.get(provider, "")) else ANY_KEY
 
 
-def _inference(kind: Kind, model: str, options: dict[str, Any]) -> Any:
+def _inference(kind: Kind, model: str, variant: str | None, options: dict[str, Any]) -> Any:
     """Return LiveKit's Inference client, which signs a token by the agent key, issued by the project."""
     key, project = agent_key(), current_project()
     if key is not None and project is None:
@@ -180,18 +177,14 @@ def _inference(kind: Kind, model: str, options: dict[str, Any]) -> Any:
     made: dict[str, Any] = {
         "model": model, "base_url": unified_url(), "api_key": project or "default", "api_secret": key or ANY_KEY,
     }  # fmt: skip
-    name, colon, variant = model.rpartition(":")
-    if kind != "llm" and colon and "/" in name:
-        made |= {"model": name, "language" if kind == "stt" else "voice": variant}
+    if variant is not None:
+        made |= {"model": model.removesuffix(f":{variant}"), "language" if kind == "stt" else "voice": variant}
     return getattr(_imported("livekit.agents.inference"), kind.upper())(**{**made, **options})
 
 
 def _class(path: str) -> Any:
     module, _, name = path.partition(".")
-    found: Any = _imported(f"livekit.plugins.{module}")
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
+    return getattr(_imported(f"livekit.plugins.{module}"), name)
 
 
 def _imported(module: str) -> Any:
